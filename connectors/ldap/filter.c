@@ -1,0 +1,70 @@
+#include "connectors/ldap/filter.h"
+
+#include <ldap.h>
+
+#include "base/mem.h"
+
+void filter_put_equals(struct buf *b, const char *attribute, struct slice value)
+{
+	struct berval in = { value.len, NULL };
+	struct berval out = { 0, NULL };
+	char *copy = mem_alloc(value.len + 1);
+
+	/* The library wants a pointer that it may write through. */
+	if (value.len)
+		memcpy(copy, value.ptr, value.len);
+	in.bv_val = copy;
+	if (ldap_bv2escaped_filter_value(&in, &out) != 0) {
+		/* Out of memory: no filter at all rather than half a one. */
+		b->overflow = true;
+	} else {
+		buf_putf(b, "(%s=", attribute);
+		buf_put(b, slice_of(out.bv_val, out.bv_len));
+		buf_put_str(b, ")");
+	}
+	if (out.bv_val != copy)
+		ber_memfree(out.bv_val);
+	free(copy);
+}
+
+static void put_value(struct buf *b, const struct filter_change *change)
+{
+	if (change->uuid)
+		filter_put_equals(b, "entryUUID", slice_str(change->uuid));
+	if (change->add)
+		buf_put_str(b, "(!");
+	filter_put_equals(b, "member", slice_str(change->member));
+	if (change->add)
+		buf_put_str(b, ")");
+}
+
+void filter_put_condition(struct buf *b, const struct filter_change *change)
+{
+	buf_put_str(b, "(&");
+	put_value(b, change);
+	buf_put_str(b, ")");
+}
+
+static void put_others(struct buf *b, const struct filter_change *change)
+{
+	size_t count = change->other_count;
+
+	if (count > FILTER_OTHERS_MAX)
+		count = FILTER_OTHERS_MAX;
+	/* An empty "or" is false (RFC 4526): nobody would stay. */
+	buf_put_str(b, "(|");
+	for (size_t i = 0; i < count; i++)
+		filter_put_equals(b, "member", slice_str(change->others[i]));
+	buf_put_str(b, ")");
+}
+
+void filter_put_assertion(struct buf *b, const struct filter_change *change)
+{
+	buf_put_str(b, "(|(&");
+	put_value(b, change);
+	if (!change->add)
+		put_others(b, change);
+	buf_put_str(b, ")(!");
+	filter_put_equals(b, "entryDN", slice_str(change->group));
+	buf_put_str(b, "))");
+}

@@ -1,0 +1,34 @@
+/*
+ * Membership of groupOfNames entries: what AddToGroup and RemoveFromGroup would
+ * change, changing it, and seeing what is the case.  The functions are those of
+ * struct connector_ops, with a struct membership as their self.
+ *
+ * A plan names who gains or loses through the member that is asked for: that
+ * account, or every account nested below that group.  An account which belongs
+ * to the resource along another way as well is named all the same: the plan
+ * then depends on nothing that it does not change.
+ */
+#pragma once
+
+#include "connectors/ldap/directory.h"
+#include "connectors/sdk/connector.h"
+
+enum { MEMBERSHIP_NESTED_MAX = 10000 }; /* names in one walk */
+
+struct membership {
+	struct directory *directory; /* owned */
+	char *base;		     /* owned, in normal form */
+};
+
+/* Accepts NULL. */
+void membership_free(struct membership *m);
+DEFINE_CLEANUP(struct membership *, membership_free)
+
+int membership_check(void *self, struct connector_reply *reply);
+int membership_plan(void *self, const struct connector_ask *ask,
+		    struct connector_reply *reply);
+int membership_apply(void *self, const struct connector_order *order,
+		     struct connector_reply *reply);
+int membership_read(void *self, const struct connector_ask *ask,
+		    struct connector_reply *reply);
+int membership_normalise(void *self, const char *resource, struct buf *out);

@@ -1,0 +1,139 @@
+/*
+ * What a connector in C is made of.  A kind (LDAP, ...) fills one struct of
+ * functions and calls connector_main(); the kit reads and checks the
+ * configuration, speaks the protocol (docs/connector-protocol.md), verifies
+ * every order against the log before apply() is called, and answers.
+ *
+ * One thread, one message at a time; functions may block.
+ *
+ * Three kinds of answer, never mixed up:
+ *   a result    reply->result is set, 0 is returned
+ *   a refusal   connector_refuse() was called, 0 is returned; nothing was
+ *               changed at the target, certainly
+ *   an error    a negative code of base/error.h is returned.  From plan() and
+ *               read() it is told as "unavailable" ("too-large" for
+ *               ERR_LIMIT); from apply() it is told as "unknown": the target
+ *               may or may not have changed.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "base/schema.h"
+
+enum { CONNECTOR_DETAIL_MAX = 512 }; /* bytes of words with the NUL */
+
+/* One action of the kind; a row with action NULL ends the table. */
+struct connector_action {
+	const char *action;	   /* "AddToGroup" */
+	const char *wire;	   /* "directory.group.add_member" */
+	const char *resource_type; /* "DirectoryGroup" */
+	const char *inverse;	   /* "RemoveFromGroup", NULL if none */
+	const char *idempotency;   /* "natural" or "none" */
+};
+
+/* What a connector says about itself. */
+struct connector_info {
+	const char *kind;    /* "ldap" */
+	const char *version; /* WRIT_VERSION */
+	const struct connector_action *actions;
+	/* The target itself refuses an apply whose precondition is gone. */
+	bool enforces_precondition;
+	/* The kind's own members of the configuration, ended by a row without
+	 * a name.  The common ones (target, authority, approvers, drill) are
+	 * the kit's and stand beside them in the same file. */
+	const struct schema *config;
+	/* The configuration may say "verifyOrders: false".  Only for a kind
+	 * without effects. */
+	bool may_skip_orders;
+};
+
+/* What plan() and read() are asked; everything is borrowed for the call. */
+struct connector_ask {
+	const char *action; /* one of info->actions */
+	const char *resource;
+	const json_t *parameters; /* object */
+};
+
+/* An order that was verified; everything is borrowed for the call. */
+struct connector_order {
+	const char *action;   /* one of info->actions */
+	const char *resource; /* in normal form, see normalise() */
+	const json_t *parameters;
+	const json_t *precondition; /* as plan() gave it; NULL if it did not */
+	const json_t *plan;	    /* the whole plan of the order */
+	const char *purpose;	    /* "request", "end" or "drill" */
+	uint64_t index;		    /* of the armed leaf */
+};
+
+struct connector_reply {
+	json_t *result; /* owned by the kit once set; NULL for a refusal */
+	char reason[32];
+	char detail[CONNECTOR_DETAIL_MAX];
+};
+
+struct connector_ops {
+	const struct connector_info *info;
+
+	/*
+	 * Takes the configuration, checked against info->config; config is
+	 * borrowed for the life of the process.  Must not contact the target:
+	 * a target that is down is told by check(), not by dying.
+	 *
+	 * ret_self: owned, given to every other function.
+	 * Errors: any; the program ends with the message.
+	 */
+	int (*open)(const json_t *config, void **ret_self);
+	void (*close)(void *self); /* accepts NULL */
+
+	/* Can the target be reached with our credential?  A refusal says why
+	 * not; a result is not needed. */
+	int (*check)(void *self, struct connector_reply *reply);
+
+	/*
+	 * Reads the target and says what the action would change.
+	 * reply->result: the plan of docs/connector-protocol.md.
+	 * Refusals: "no-such-resource", "no-such-member", "last-member",
+	 * "wrong-type", "invalid", "too-large", "unavailable".
+	 */
+	int (*plan)(void *self, const struct connector_ask *ask,
+		    struct connector_reply *reply);
+
+	/*
+	 * Carries out a verified order, once, under its precondition.
+	 * reply->result: connector_applied() or connector_no_change().
+	 * Refusals: "precondition", "last-member", ...
+	 */
+	int (*apply)(void *self, const struct connector_order *order,
+		     struct connector_reply *reply);
+
+	/* Is the state after the action the case?
+	 * reply->result: {"present", "state", "targetVersion"}. */
+	int (*read)(void *self, const struct connector_ask *ask,
+		    struct connector_reply *reply);
+
+	/*
+	 * Appends the one spelling of resource that plan() answers with; the
+	 * kit refuses orders in any other, so that a name cannot slip past
+	 * approvers.always.  NULL: names are compared as they are.
+	 * Errors: ERR_SYNTAX for what cannot be a resource.
+	 */
+	int (*normalise)(void *self, const char *resource, struct buf *out);
+};
+
+/* Makes reply a refusal and returns 0, so: return connector_refuse(...);
+ * reason: one word of [a-z-].  format: words for operators. */
+PRINTF_LIKE(3, 4)
+int connector_refuse(struct connector_reply *reply, const char *reason,
+		     const char *format, ...);
+
+/* The results of apply(), owned.  observed: owned, what the target shows now,
+ * such as {"member": true}; version may be NULL. */
+json_t *connector_applied(json_t *observed, const char *version);
+json_t *connector_no_change(void);
+
+/*
+ * The main function of a connector: "--config FILE" serves standard input and
+ * output until its end, "--check FILE" only checks the configuration, "--help"
+ * and "--version" print.  Returns the exit status.
+ */
+int connector_main(int argc, char **argv, const struct connector_ops *ops);

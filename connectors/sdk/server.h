@@ -1,0 +1,37 @@
+/* A connector at work: its configuration taken in, and its answers. */
+#pragma once
+
+#include "connect/protocol.h"
+#include "connectors/sdk/order.h"
+
+struct server {
+	const struct connector_ops *ops;
+	void *self;
+	json_t *config; /* owned */
+	char build[DIGEST_TEXT_LEN];
+	bool trusts; /* verifyOrders: false */
+	struct note_vkey vkey;
+	struct seen *seen;	     /* owned */
+	struct approvers *approvers; /* owned */
+	json_t *always;		     /* owned */
+	struct order_rules rules;    /* borrows from the above */
+};
+
+/*
+ * Takes the text of a configuration file and opens all it names.
+ *
+ * build: the program's digest, connect_build_of().
+ * ret_server: filled in place, must not move; server_close(), also after an
+ * error.
+ * Errors: ERR_SYNTAX with "line:column", and whatever ops->open() says.
+ */
+MUST_USE int server_open(const struct connector_ops *ops, struct slice config,
+			 const char *build, struct server *ret_server);
+void server_close(struct server *server);
+
+/* Answers one message; an rpc_answer_fn, cookie is the struct server. */
+MUST_USE int server_answer(void *cookie, struct slice body, struct buf *reply);
+
+/* The rows of the configuration that all kinds share, ended by one without a
+ * name; for --help. */
+const struct schema *server_common_rows(void);

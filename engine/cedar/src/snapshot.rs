@@ -1,0 +1,669 @@
+//! An immutable snapshot: schema, policies, invariants and templates, strictly
+//! validated, indexed by what a request can be.
+
+use crate::packed::Packed;
+use crate::types::Vocabulary;
+use cedar_policy::{
+    Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, SlotId, Template, ValidationMode,
+    Validator,
+};
+use cedar_policy_core::ast;
+use miette::Diagnostic;
+use serde_json::{json, Value as Json};
+use smol_str::SmolStr;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::CString;
+use std::sync::Arc;
+
+/// How far a policy may follow references (Cedar RFC 76).  The entities of an
+/// ask are collected without such a bound; what this refuses is a policy that
+/// dereferences an entity by its literal name, which no ask would carry.
+const LEVEL: u32 = 6;
+
+/// Quorums above this are asked as this, so that looking for remedies ends.
+const QUORUM_MAX: i64 = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    Policies,
+    Invariants,
+}
+
+/// A static policy or a link, ready to be evaluated.
+pub struct Rule {
+    pub id: CString,
+    pub effect: Effect,
+    /// Scope and conditions as one expression.
+    pub condition: ast::Expr,
+    pub slots: ast::SlotEnv,
+}
+
+/// Which better facts could change the answer of a set of policies.
+#[derive(Default, Clone)]
+pub struct Remedies {
+    /// Approver groups named literally, in the order of the policies.
+    pub groups: Vec<SmolStr>,
+    /// Expressions that name a group, such as `resource.domain.approvers`.
+    pub named: Vec<ast::Expr>,
+    pub evidence: Vec<SmolStr>,
+    pub quorum: i64,
+}
+
+/// Everything that can apply to one (principal type, action, resource type).
+#[derive(Default, Clone)]
+pub struct Bucket {
+    pub policies: Vec<Arc<Rule>>,
+    pub invariants: Vec<Arc<Rule>>,
+    pub remedies: Remedies,
+    /// Links whose slot can only be equal to one entity, by that entity.
+    pub links: HashMap<ast::EntityUID, Vec<Arc<Rule>>>,
+}
+
+pub type Shape = (ast::EntityType, ast::EntityUID, ast::EntityType);
+
+pub struct Snapshot {
+    pub vocabulary: Arc<Vocabulary>,
+    pub index: HashMap<Shape, Bucket>,
+    /// The official sets, for comparison and for links.
+    pub policies: PolicySet,
+    pub invariants: PolicySet,
+    /// Template links, by id.
+    links: Vec<(PolicyId, PolicyId, HashMap<SlotId, EntityUid>)>,
+    about: Vec<About>,
+}
+
+/// What people are told about a policy.
+#[derive(Clone)]
+struct About {
+    id: String,
+    title: String,
+    effect: Effect,
+    part: &'static str,
+    text: String,
+    est: Json,
+}
+
+/// Collects what is wrong with a bundle.
+#[derive(Default)]
+pub struct Faults(pub Vec<Json>);
+
+impl Faults {
+    fn add(&mut self, policy: Option<&str>, file: Option<&str>, line: Option<usize>, detail: String) {
+        let mut fault = json!({ "detail": detail });
+        if let Some(policy) = policy {
+            fault["policy"] = policy.into();
+        }
+        if let Some(file) = file {
+            fault["file"] = file.into();
+        }
+        if let Some(line) = line {
+            fault["line"] = line.into();
+        }
+        self.0.push(fault);
+    }
+
+    /// A parser's complaint with the line of its first label.
+    fn add_diagnostic(&mut self, file: &str, source: &str, error: &dyn Diagnostic) {
+        let line = error
+            .labels()
+            .and_then(|mut labels| labels.next())
+            .map(|label| line_of(source, label.offset()));
+        let mut detail = error.to_string();
+        if let Some(help) = error.help() {
+            detail = format!("{detail}; {help}");
+        }
+        self.add(None, Some(file), line, detail);
+        for related in error.related().into_iter().flatten() {
+            let line = related
+                .labels()
+                .and_then(|mut labels| labels.next())
+                .map(|label| line_of(source, label.offset()));
+            self.add(None, Some(file), line, related.to_string());
+        }
+    }
+}
+
+fn line_of(source: &str, offset: usize) -> usize {
+    1 + source
+        .bytes()
+        .take(offset.min(source.len()))
+        .filter(|byte| *byte == b'\n')
+        .count()
+}
+
+/// A policy or template of a file, named by its @id.
+struct Named<T> {
+    id: String,
+    file: String,
+    line: Option<usize>,
+    what: T,
+}
+
+/// The files of a bundle, parsed and named, not yet validated.
+#[derive(Default)]
+struct Parsed {
+    policies: Vec<Named<Policy>>,
+    invariants: Vec<Named<Policy>>,
+    templates: Vec<Named<Template>>,
+}
+
+fn parse_set(file: &str, source: &str, faults: &mut Faults) -> Option<PolicySet> {
+    match source.parse::<PolicySet>() {
+        Ok(set) => Some(set),
+        Err(errors) => {
+            for error in errors.iter() {
+                faults.add_diagnostic(file, source, error);
+            }
+            None
+        }
+    }
+}
+
+/// The position of a policy in its file, which is also its order of naming.
+fn place(loc: Option<&cedar_policy_core::parser::Loc>, source: &str) -> (usize, Option<usize>) {
+    loc.map_or((usize::MAX, None), |loc| {
+        (loc.start(), Some(line_of(source, loc.start())))
+    })
+}
+
+fn take_policies(file: &str, source: &str, faults: &mut Faults) -> Vec<Named<Policy>> {
+    let Some(set) = parse_set(file, source, faults) else {
+        return Vec::new();
+    };
+    for template in set.templates() {
+        let (_, line) = place(template.as_ref().loc(), source);
+        faults.add(None, Some(file), line, "a template here: it belongs in templates".into());
+    }
+    let mut found: Vec<_> = set
+        .policies()
+        .map(|policy| (place(policy.as_ref().loc(), source), policy.clone()))
+        .collect();
+    found.sort_by_key(|((start, _), _)| *start);
+    let mut named = Vec::new();
+    for ((_, line), policy) in found {
+        match policy.annotation("id").filter(|id| is_id(id)) {
+            Some(id) => named.push(Named {
+                id: id.into(),
+                file: file.into(),
+                line,
+                what: policy.clone(),
+            }),
+            None => faults.add(None, Some(file), line, NO_ID.into()),
+        }
+    }
+    named
+}
+
+fn take_templates(file: &str, source: &str, faults: &mut Faults) -> Vec<Named<Template>> {
+    let Some(set) = parse_set(file, source, faults) else {
+        return Vec::new();
+    };
+    for policy in set.policies() {
+        let (_, line) = place(policy.as_ref().loc(), source);
+        faults.add(None, Some(file), line, "a policy without a slot is no template".into());
+    }
+    let mut found: Vec<_> = set
+        .templates()
+        .map(|template| (place(template.as_ref().loc(), source), template.clone()))
+        .collect();
+    found.sort_by_key(|((start, _), _)| *start);
+    let mut named = Vec::new();
+    for ((_, line), template) in found {
+        match template.annotation("id").filter(|id| is_id(id)) {
+            Some(id) => named.push(Named {
+                id: id.into(),
+                file: file.into(),
+                line,
+                what: template.clone(),
+            }),
+            None => faults.add(None, Some(file), line, NO_ID.into()),
+        }
+    }
+    named
+}
+
+const NO_ID: &str = "no @id of 1 to 100 letters, digits, '-', '_' and '.'";
+
+fn is_id(id: &str) -> bool {
+    (1..=100).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn check_twice(parsed: &Parsed, faults: &mut Faults) {
+    let mut seen = BTreeSet::new();
+    let all = parsed.policies.iter().map(|n| (&n.id, &n.file, n.line));
+    let all = all.chain(parsed.invariants.iter().map(|n| (&n.id, &n.file, n.line)));
+    let all = all.chain(parsed.templates.iter().map(|n| (&n.id, &n.file, n.line)));
+    for (id, file, line) in all {
+        if !seen.insert(id) {
+            faults.add(Some(id), Some(file), line, "the @id is taken".into());
+        }
+    }
+}
+
+fn sets(parsed: &Parsed) -> Result<(PolicySet, PolicySet), String> {
+    let mut policies = PolicySet::new();
+    let mut invariants = PolicySet::new();
+    for n in &parsed.policies {
+        let policy = n.what.new_id(PolicyId::new(&n.id));
+        policies.add(policy).map_err(|e| e.to_string())?;
+    }
+    for n in &parsed.templates {
+        let template = n.what.new_id(PolicyId::new(&n.id));
+        policies.add_template(template).map_err(|e| e.to_string())?;
+    }
+    for n in &parsed.invariants {
+        let policy = n.what.new_id(PolicyId::new(&n.id));
+        invariants.add(policy).map_err(|e| e.to_string())?;
+    }
+    Ok((policies, invariants))
+}
+
+fn validate(validator: &Validator, set: &PolicySet, parsed: &Parsed, faults: &mut Faults) {
+    let result = validator.validate_with_level(set, ValidationMode::Strict, LEVEL);
+    let place = |id: &str| {
+        let all = parsed.policies.iter().map(|n| (&n.id, &n.file, n.line));
+        let all = all.chain(parsed.invariants.iter().map(|n| (&n.id, &n.file, n.line)));
+        let mut all = all.chain(parsed.templates.iter().map(|n| (&n.id, &n.file, n.line)));
+        all.find(|(known, _, _)| *known == id)
+            .map_or((None, None), |(_, file, line)| (Some(file.clone()), line))
+    };
+    for error in result.validation_errors() {
+        let id = error.policy_id().to_string();
+        let (file, line) = place(&id);
+        faults.add(Some(&id), file.as_deref(), line, error.to_string());
+    }
+    for warning in result.validation_warnings() {
+        let id = warning.policy_id().to_string();
+        let (file, line) = place(&id);
+        faults.add(Some(&id), file.as_deref(), line, format!("warning: {warning}"));
+    }
+}
+
+fn about(parsed: &Parsed) -> Result<Vec<About>, String> {
+    let mut list = Vec::new();
+    let title = |t: Option<&str>, id: &str| t.unwrap_or(id).to_string();
+    for (part, named) in [("policies", &parsed.policies), ("invariants", &parsed.invariants)] {
+        for n in named {
+            list.push(About {
+                id: n.id.clone(),
+                title: title(n.what.annotation("title"), &n.id),
+                effect: n.what.effect(),
+                part,
+                text: n.what.to_string(),
+                est: n.what.to_json().map_err(|e| e.to_string())?,
+            });
+        }
+    }
+    for n in &parsed.templates {
+        list.push(About {
+            id: n.id.clone(),
+            title: title(n.what.annotation("title"), &n.id),
+            effect: n.what.effect(),
+            part: "templates",
+            text: n.what.to_string(),
+            est: n.what.to_json().map_err(|e| e.to_string())?,
+        });
+    }
+    Ok(list)
+}
+
+/// The same policy without source positions, which evaluation would copy with
+/// every value it touches.
+fn without_positions(policy: &Policy) -> Result<Policy, String> {
+    let est = policy.to_json().map_err(|e| e.to_string())?;
+    Policy::from_json(Some(policy.id().clone()), est).map_err(|e| e.to_string())
+}
+
+/// What is left to evaluate in a bucket.  Every request of a bucket has its
+/// action and its types, so a scope that names no more than those holds; any
+/// other scope stays part of the condition.
+fn rule(policy: &Policy) -> Result<Rule, String> {
+    use cedar_policy::{PrincipalConstraint as P, ResourceConstraint as R};
+    let ast: &ast::Policy = policy.as_ref();
+    let by_type = matches!(policy.principal_constraint(), P::Any | P::Is(_))
+        && matches!(policy.resource_constraint(), R::Any | R::Is(_));
+    let condition = if by_type {
+        ast.non_scope_constraints()
+            .cloned()
+            .unwrap_or_else(|| ast::Expr::val(true))
+    } else {
+        ast.condition()
+    };
+    Ok(Rule {
+        id: CString::new(policy.id().to_string()).map_err(|e| e.to_string())?,
+        effect: policy.effect(),
+        condition,
+        slots: ast.env().clone(),
+    })
+}
+
+impl Remedies {
+    /// Adds what one policy names: `context.approvals.hasTag(group)`,
+    /// `getTag(group) >= n` and members of the evidence vocabulary.
+    fn gather(&mut self, condition: &ast::Expr, evidence: Option<&ast::EntityType>) {
+        for part in condition.subexpressions() {
+            match part.expr_kind() {
+                ast::ExprKind::BinaryApp { op, arg1, arg2 } => {
+                    if matches!(op, ast::BinaryOp::HasTag | ast::BinaryOp::GetTag)
+                        && is_approvals(arg1)
+                    {
+                        self.add_group(arg2);
+                    }
+                    if matches!(
+                        op,
+                        ast::BinaryOp::Less | ast::BinaryOp::LessEq | ast::BinaryOp::Eq
+                    ) {
+                        self.add_quorum(arg1, arg2);
+                        self.add_quorum(arg2, arg1);
+                    }
+                }
+                ast::ExprKind::Lit(ast::Literal::EntityUID(uid))
+                    if Some(uid.entity_type()) == evidence =>
+                {
+                    add_once(&mut self.evidence, AsRef::<str>::as_ref(uid.eid()).into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_group(&mut self, group: &ast::Expr) {
+        if let ast::ExprKind::Lit(ast::Literal::String(name)) = group.expr_kind() {
+            add_once(&mut self.groups, name.clone());
+        } else if !self.named.contains(group) {
+            self.named.push(group.clone());
+        }
+    }
+
+    /// One more than the literal: enough for `>` and `!=` too.  The least that
+    /// helps is found by asking.
+    fn add_quorum(&mut self, tag: &ast::Expr, number: &ast::Expr) {
+        let ast::ExprKind::BinaryApp { op: ast::BinaryOp::GetTag, arg1, .. } = tag.expr_kind()
+        else {
+            return;
+        };
+        if let ast::ExprKind::Lit(ast::Literal::Long(n)) = number.expr_kind() {
+            if is_approvals(arg1) {
+                self.quorum = self.quorum.max(n.saturating_add(1)).min(QUORUM_MAX);
+            }
+        }
+    }
+}
+
+fn add_once(list: &mut Vec<SmolStr>, name: SmolStr) {
+    if !list.contains(&name) {
+        list.push(name);
+    }
+}
+
+fn is_approvals(expr: &ast::Expr) -> bool {
+    let ast::ExprKind::GetAttr { expr, attr } = expr.expr_kind() else {
+        return false;
+    };
+    attr == "approvals" && matches!(expr.expr_kind(), ast::ExprKind::Var(ast::Var::Context))
+}
+
+type Env = cedar_policy::RequestEnv;
+
+fn shape(env: &Env) -> Shape {
+    let principal: &ast::EntityType = env.principal().as_ref();
+    let action: &ast::EntityUID = env.action().as_ref();
+    let resource: &ast::EntityType = env.resource().as_ref();
+    (principal.clone(), action.clone(), resource.clone())
+}
+
+/// One bucket for each request the schema knows, also those no policy names.
+fn index(
+    schema: &Schema,
+    vocabulary: &Vocabulary,
+    parsed: &Parsed,
+) -> Result<HashMap<Shape, Bucket>, String> {
+    let mut index: HashMap<Shape, Bucket> = HashMap::new();
+    for env in schema.request_envs() {
+        index.entry(shape(&env)).or_default();
+    }
+    let parts = [(Part::Policies, &parsed.policies), (Part::Invariants, &parsed.invariants)];
+    for (part, named) in parts {
+        for n in named {
+            let policy = n.what.new_id(PolicyId::new(&n.id));
+            let ready = Arc::new(rule(&without_positions(&policy)?)?);
+            let mut shapes = BTreeSet::new();
+            for env in policy.get_valid_request_envs(schema) {
+                let shape = shape(&env);
+                if !shapes.insert(shape.clone()) {
+                    continue;
+                }
+                let bucket = index.entry(shape).or_default();
+                if part == Part::Policies {
+                    bucket
+                        .remedies
+                        .gather(&ready.condition, vocabulary.evidence.as_ref());
+                    bucket.policies.push(ready.clone());
+                } else {
+                    bucket.invariants.push(ready.clone());
+                }
+            }
+        }
+    }
+    for bucket in index.values_mut() {
+        bucket.remedies.evidence.sort_by_key(|kind| {
+            let order = &vocabulary.evidence_members;
+            order.iter().position(|known| known == kind)
+        });
+    }
+    Ok(index)
+}
+
+impl Snapshot {
+    /// Builds from {"schema", "policies": {file: text}, "invariants",
+    /// "templates"}; what is wrong goes to faults, and then there is none.
+    pub fn build(files: &Packed, faults: &mut Faults) -> Result<Option<Self>, String> {
+        files.check_members("bundle", &["schema", "policies", "invariants", "templates"])?;
+        let text = |name: &str| match files.get(name) {
+            None => Ok(""),
+            Some(value) => value
+                .text()
+                .ok_or_else(|| format!("bundle's {name} is not a text")),
+        };
+        let source = text("schema")?;
+        let schema = match Schema::from_cedarschema_str(source) {
+            Ok((schema, warnings)) => {
+                for warning in warnings {
+                    faults.add(None, Some("schema"), None, format!("warning: {warning}"));
+                }
+                schema
+            }
+            Err(error) => {
+                faults.add_diagnostic("schema", source, &error);
+                return Ok(None);
+            }
+        };
+        let mut parsed = Parsed::default();
+        if let Some(policies) = files.get("policies") {
+            let policies = policies
+                .record()
+                .ok_or("bundle's policies is not an object of files")?;
+            for (file, source) in policies {
+                let source = source
+                    .text()
+                    .ok_or_else(|| format!("bundle's file {file} is not a text"))?;
+                parsed.policies.extend(take_policies(file, source, faults));
+            }
+        }
+        parsed.invariants = take_policies("invariants", text("invariants")?, faults);
+        parsed.templates = take_templates("templates", text("templates")?, faults);
+        check_twice(&parsed, faults);
+        if !faults.0.is_empty() {
+            return Ok(None);
+        }
+        let (policies, invariants) = sets(&parsed)?;
+        let validator = Validator::new(schema.clone());
+        validate(&validator, &policies, &parsed, faults);
+        validate(&validator, &invariants, &parsed, faults);
+        if !faults.0.is_empty() {
+            return Ok(None);
+        }
+        let vocabulary = Arc::new(Vocabulary::new(schema.clone(), source)?);
+        Ok(Some(Snapshot {
+            index: index(&schema, &vocabulary, &parsed)?,
+            vocabulary,
+            policies,
+            invariants,
+            links: Vec::new(),
+            about: about(&parsed)?,
+        }))
+    }
+
+    /// A copy with links added: [{"id", "template", "principal" | "resource"}].
+    pub fn link(&self, links: &Packed) -> Result<Self, String> {
+        let links = links.list().ok_or("links are not an array")?;
+        let mut copy = self.copy();
+        for link in links {
+            copy.add_link(link)?;
+        }
+        Ok(copy)
+    }
+
+    fn copy(&self) -> Self {
+        Snapshot {
+            vocabulary: self.vocabulary.clone(),
+            index: self.index.clone(),
+            policies: self.policies.clone(),
+            invariants: self.invariants.clone(),
+            links: self.links.clone(),
+            about: self.about.clone(),
+        }
+    }
+
+    fn add_link(&mut self, link: &Packed) -> Result<(), String> {
+        link.check_members("link", &["id", "template", "principal", "resource"])?;
+        let text = |name: &str| {
+            link.get(name)
+                .and_then(Packed::text)
+                .filter(|text| !text.is_empty() && text.len() <= 200)
+                .ok_or_else(|| format!("link without {name}"))
+        };
+        let id = PolicyId::new(text("id")?);
+        let template = PolicyId::new(text("template")?);
+        let mut values = HashMap::new();
+        for (name, slot) in [
+            ("principal", SlotId::principal()),
+            ("resource", SlotId::resource()),
+        ] {
+            if let Some(value) = link.get(name) {
+                let uid = self.vocabulary.uid(value)?;
+                values.insert(slot, EntityUid::from(uid));
+            }
+        }
+        self.add_values(id, template, values)
+    }
+
+    fn add_values(
+        &mut self,
+        id: PolicyId,
+        template: PolicyId,
+        values: HashMap<SlotId, EntityUid>,
+    ) -> Result<(), String> {
+        self.policies
+            .link(template.clone(), id.clone(), values.clone())
+            .map_err(|error| format!("link {id}: {error}"))?;
+        let (Some(linked), Some(source)) =
+            (self.policies.policy(&id), self.policies.template(&template))
+        else {
+            return Err(format!("link {id} was not made"));
+        };
+        let ready = Arc::new(rule(linked)?);
+        let schema = self.vocabulary.schema.clone();
+        let mut shapes = BTreeSet::new();
+        for env in source.get_valid_request_envs(&schema) {
+            let shape = shape(&env);
+            if !shapes.insert(shape.clone()) {
+                continue;
+            }
+            let Some(bucket) = self.index.get_mut(&shape) else {
+                return Err(format!("link {id} is for a request that cannot be"));
+            };
+            match key_of(source, &values) {
+                Some(key) => bucket.links.entry(key).or_default().push(ready.clone()),
+                None => bucket.policies.push(ready.clone()),
+            }
+        }
+        self.links.push((id, template, values));
+        Ok(())
+    }
+
+    /// Policies, for people and for checks of style.
+    pub fn describe(&self) -> Json {
+        let mut list: Vec<Json> = self
+            .about
+            .iter()
+            .map(|a| {
+                json!({
+                    "id": a.id, "title": a.title, "set": a.part, "text": a.text,
+                    "effect": effect_name(a.effect),
+                    "reads": reads(&a.est["conditions"], None),
+                    "readsInUnless": reads(&a.est["conditions"], Some("unless")),
+                })
+            })
+            .collect();
+        for (id, template, _) in &self.links {
+            if let Some(a) = self.about.iter().find(|a| a.id == template.to_string()) {
+                list.push(json!({
+                    "id": id.to_string(), "title": a.title, "set": "links",
+                    "text": a.text, "effect": effect_name(a.effect),
+                }));
+            }
+        }
+        json!({ "policies": list, "enumerations": self.vocabulary.enumerations() })
+    }
+}
+
+/// The entity a link's scope is `==` to, if it is: such a link is looked at only
+/// when that entity is in the request.
+fn key_of(template: &Template, values: &HashMap<SlotId, EntityUid>) -> Option<ast::EntityUID> {
+    use cedar_policy::{TemplatePrincipalConstraint as P, TemplateResourceConstraint as R};
+    let slot = if let P::Eq(None) = template.principal_constraint() {
+        SlotId::principal()
+    } else if let R::Eq(None) = template.resource_constraint() {
+        SlotId::resource()
+    } else {
+        return None;
+    };
+    values.get(&slot).map(|uid| uid.as_ref().clone())
+}
+
+fn effect_name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Permit => "permit",
+        Effect::Forbid => "forbid",
+    }
+}
+
+/// The members of context that conditions read, in those of one kind or all.
+fn reads(conditions: &Json, kind: Option<&str>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for condition in conditions.as_array().into_iter().flatten() {
+        if kind.is_none_or(|kind| condition["kind"] == kind) {
+            walk(&condition["body"], &mut found);
+        }
+    }
+    found
+}
+
+fn walk(node: &Json, found: &mut BTreeSet<String>) {
+    match node {
+        Json::Object(members) => {
+            if let Some(get) = members.get(".") {
+                if get["left"]["Var"] == "context" {
+                    found.extend(get["attr"].as_str().map(String::from));
+                }
+            }
+            members.values().for_each(|value| walk(value, found));
+        }
+        Json::Array(items) => items.iter().for_each(|item| walk(item, found)),
+        _ => {}
+    }
+}

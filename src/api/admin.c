@@ -1,0 +1,186 @@
+/* /v1/changes, inventory, containments, policy, targets, grants. */
+#include "api/call.h"
+#include "base/mem.h"
+
+static const struct schema any_row = { "manifest", SCHEMA_ANY };
+
+const struct schema body_change[] = {
+	{ "manifests", SCHEMA_LIST, .required = true, .min = 1, .max = 1024,
+	  .rows = &any_row },
+	{ "dryRun", SCHEMA_FLAG, .help = "only show what would change" },
+	{ "prune", SCHEMA_FLAG, .help = "not built: must be false" },
+	{ "signed", SCHEMA_OBJECT, .rows = body_signed },
+	{ 0 },
+};
+
+const struct schema body_activate[] = {
+	{ "bundle", SCHEMA_NAME, .required = true },
+	{ "signed", SCHEMA_OBJECT, .required = true, .rows = body_signed },
+	{ 0 },
+};
+
+static bool change_is_fit(struct http_exchange *x, const json_t *body)
+{
+	bool preview = json_flag(body, "dryRun", false);
+
+	if (json_flag(body, "prune", false)) {
+		http_reply_problem(x, 422, "prune",
+				   "Removing what is not listed is not built.",
+				   NULL);
+		return false;
+	}
+	if (!preview && !json_object_get(body, "signed")) {
+		http_reply_problem(x, 422, "unsigned",
+				   "A change carries a signed statement, or "
+				   "says dryRun.",
+				   NULL);
+		return false;
+	}
+	return true;
+}
+
+void changes_post(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+	CLEANUP(json_put_p) json_t *body = NULL;
+	const json_t *manifests;
+
+	if (!call_body(x, body_change, &body) || !change_is_fit(x, body))
+		return;
+	manifests = json_object_get(body, "manifests");
+	if (!json_flag(body, "dryRun", false))
+		flow_change_propose(api->flow, manifests,
+				    json_object_get(body, "signed"),
+				    call_reply(x));
+	else if (call_prove(api, x, HUMANS, &caller))
+		flow_change_preview(api->flow, manifests, call_reply(x));
+}
+
+void changes_list(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_view(api->flow, &caller, VIEW_CHANGE, NULL,
+			  http_query(x, "state"), call_reply(x));
+}
+
+void changes_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_view(api->flow, &caller, VIEW_CHANGE, http_param(x, "id"),
+			  NULL, call_reply(x));
+}
+
+void changes_sign(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_change_sign(api->flow, http_param(x, "id"), form,
+				 call_reply(x));
+}
+
+void inventory_list(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_inventory(api->flow, &caller, http_param(x, "kind"), NULL,
+			       call_reply(x));
+}
+
+void inventory_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_inventory(api->flow, &caller, http_param(x, "kind"),
+			       http_param(x, "name"), call_reply(x));
+}
+
+void containments_post(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_contain(api->flow, form, call_reply(x));
+}
+
+void containments_list(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_view(api->flow, &caller, VIEW_CONTAINMENT, NULL,
+			  http_query(x, "state"), call_reply(x));
+}
+
+void containments_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_view(api->flow, &caller, VIEW_CONTAINMENT,
+			  http_param(x, "id"), NULL, call_reply(x));
+}
+
+void containments_release(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_release(api->flow, http_param(x, "id"), form,
+			     call_reply(x));
+}
+
+void policy_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_policy(api->flow, &caller, call_reply(x));
+}
+
+void policy_activate(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *body = NULL;
+
+	if (call_body(x, body_activate, &body))
+		flow_activate(api->flow, json_text(body, "bundle", ""),
+			      json_object_get(body, "signed"), call_reply(x));
+}
+
+void targets_drill(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_drill(api->flow, http_param(x, "name"), form,
+			   call_reply(x));
+}
+
+void grants_list(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, ANYBODY, &caller))
+		flow_view(api->flow, &caller, VIEW_GRANT, NULL,
+			  http_query(x, "state"), call_reply(x));
+}

@@ -1,0 +1,103 @@
+/*
+ * What the handlers of this folder share: reading a call, answering it.
+ */
+#pragma once
+
+#include "api/api.h"
+#include "base/schema.h"
+
+struct api {
+	struct flow *flow;
+	struct evidence *evidence;
+	char *origin;
+	char *audience;
+	char *openapi; /* the document's text */
+};
+
+/* Where flow's answer to this exchange goes.  The reply is dropped quietly if
+ * the peer is gone by then. */
+struct reply_to call_reply(struct http_exchange *x);
+
+/* Proves the caller; answers 401 or 403 and returns false if it is not one of
+ * the wanted kinds (a mask of 1 << CALLER_...). */
+bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
+		struct caller *ret_caller);
+
+/* Parses the body and checks it by rows; answers 400 or 422 and returns false
+ * if it is not right.  ret_body: owned. */
+bool call_body(struct http_exchange *x, const struct schema *rows,
+	       json_t **ret_body);
+
+/*
+ * The same for a signed form alone: {"statement", "signature"}.
+ */
+bool call_signed(struct http_exchange *x, json_t **ret_form);
+
+/* Idempotency-Key and body; answers 400 and returns false when the key is
+ * required and missing, or not 1 to 128 visible characters. */
+bool call_acting(struct http_exchange *x, bool required,
+		 struct acting *ret_acting);
+
+/* Milliseconds of ?wait=SECONDS, 0 to 30 s; -1 after answering 400. */
+int64_t call_wait_ms(struct http_exchange *x, int64_t fallback_s);
+
+enum {
+	AGENTS = 1 << CALLER_AGENT,
+	HUMANS = 1 << CALLER_HUMAN,
+	ANYBODY = AGENTS | HUMANS,
+};
+
+/* The shapes of bodies; also the source of the OpenAPI document. */
+extern const struct schema body_signed[];
+extern const struct schema body_task_open[];
+extern const struct schema body_task_attach[];
+extern const struct schema body_request_create[];
+extern const struct schema body_request_rollback[];
+extern const struct schema body_change[];
+extern const struct schema body_activate[];
+
+/* One file per surface. */
+void tasks_open(struct http_exchange *x, void *cookie);
+void tasks_list(struct http_exchange *x, void *cookie);
+void tasks_show(struct http_exchange *x, void *cookie);
+void tasks_complete(struct http_exchange *x, void *cookie);
+void tasks_attach(struct http_exchange *x, void *cookie);
+
+void requests_create(struct http_exchange *x, void *cookie);
+void requests_list(struct http_exchange *x, void *cookie);
+void requests_show(struct http_exchange *x, void *cookie);
+void requests_cancel(struct http_exchange *x, void *cookie);
+void requests_rollback(struct http_exchange *x, void *cookie);
+void requests_sign(struct http_exchange *x, void *cookie);
+void requests_adopt(struct http_exchange *x, void *cookie);
+void requests_resolve(struct http_exchange *x, void *cookie);
+void requests_explain(struct http_exchange *x, void *cookie);
+
+void people_login(struct http_exchange *x, void *cookie);
+void people_whoami(struct http_exchange *x, void *cookie);
+void people_vouch(struct http_exchange *x, void *cookie);
+void approvals_list(struct http_exchange *x, void *cookie);
+void approvals_show(struct http_exchange *x, void *cookie);
+
+void changes_post(struct http_exchange *x, void *cookie);
+void changes_list(struct http_exchange *x, void *cookie);
+void changes_show(struct http_exchange *x, void *cookie);
+void changes_sign(struct http_exchange *x, void *cookie);
+void inventory_list(struct http_exchange *x, void *cookie);
+void inventory_show(struct http_exchange *x, void *cookie);
+void containments_post(struct http_exchange *x, void *cookie);
+void containments_list(struct http_exchange *x, void *cookie);
+void containments_show(struct http_exchange *x, void *cookie);
+void containments_release(struct http_exchange *x, void *cookie);
+void policy_show(struct http_exchange *x, void *cookie);
+void policy_activate(struct http_exchange *x, void *cookie);
+void targets_drill(struct http_exchange *x, void *cookie);
+void grants_list(struct http_exchange *x, void *cookie);
+
+void evidence_show(struct http_exchange *x, void *cookie);
+void evidence_proof(struct http_exchange *x, void *cookie);
+void evidence_disclose_leaf(struct http_exchange *x, void *cookie);
+void log_file(struct http_exchange *x, void *cookie);
+void health_show(struct http_exchange *x, void *cookie);
+void authority_show(struct http_exchange *x, void *cookie);
+void openapi_show(struct http_exchange *x, void *cookie);

@@ -1,0 +1,353 @@
+/* writ evidence ... */
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/exchange.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "evidence/tile.h"
+#include "evidence/verify.h"
+
+/* An index is a decimal number without sign. */
+static int read_index(const char *text, int64_t *ret_index)
+{
+	char *end;
+
+	if (!*text || strspn(text, "0123456789") != strlen(text) ||
+	    strlen(text) > 18)
+		return error_set(ERR_SYNTAX, "'%s' is not the index of a leaf",
+				 text);
+	*ret_index = strtoll(text, &end, 10);
+	return 0;
+}
+
+static char *leaf_path(int64_t index, const char *suffix)
+{
+	return mem_format("/v1/evidence/%" PRId64 "%s", index, suffix);
+}
+
+int cmd_evidence_show(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p) char *path = NULL;
+	int64_t index;
+	int code;
+
+	TRY(read_index(args_operand(&cli->args, 0), &index));
+	path = leaf_path(index, "");
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code == CLI_OK)
+		output_json(cli->out, a.json);
+	return code;
+}
+
+/* The receipt as it is (C2SP tlog-proof), to a file or on standard output. */
+int cmd_evidence_prove(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p) char *path = NULL;
+	const char *to = args_text(&cli->args, "to", NULL);
+	int64_t index;
+	int code;
+
+	TRY(read_index(args_operand(&cli->args, 0), &index));
+	path = leaf_path(index, "/proof");
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	if (to)
+		return file_write(to, buf_slice(&a.body), 0644);
+	fwrite(a.body.data, 1, a.body.len, cli->out);
+	return CLI_OK;
+}
+
+int cmd_evidence_disclose(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *statement = NULL;
+	CLEANUP(mem_free_p) char *path = NULL;
+	int64_t index;
+	int code;
+
+	TRY(read_index(args_operand(&cli->args, 0), &index));
+	path = leaf_path(index, "/disclose");
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_statement(cli, c, STATEMENT_DISCLOSE, &statement));
+	json_set_int(statement, "index", index);
+	json_set_text(statement, "part", args_text(&cli->args, "part", "0"));
+	json_set_text(statement, "reason",
+		      args_text(&cli->args, "reason", NULL));
+	TRY(exchange_ask_and_send(cli, c, STATEMENT_DISCLOSE, statement,
+				  "Read it? The log will say that you did.",
+				  path, &a, &code));
+	if (code == CLI_OK)
+		output_json(cli->out, a.json);
+	return code;
+}
+
+/* ---- the public files
+ * ---------------------------------------------------------- */
+
+/* A log elsewhere, asked over HTTP. */
+struct remote {
+	struct settings settings; /* borrowed texts but the URL */
+	struct client *client;
+};
+
+static void remote_clear(struct remote *r)
+{
+	client_close(r->client);
+}
+
+/* Opens the public files below url, without any token. */
+static int remote_open(struct cli *cli, const char *url, struct remote *r)
+{
+	r->settings = cli->settings;
+	/* Borrowed: it is only read. */
+	r->settings.url = (char *)(uintptr_t)url;
+	TRY(settings_check_url(url));
+	return client_open(&r->settings, &r->client);
+}
+
+static int fetch_remote(void *cookie, const char *path, struct buf *b)
+{
+	struct remote *r = cookie;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p) char *full = mem_format("/log/%s", path);
+	struct client_call call = { .method = "GET", .path = full };
+	struct slice all;
+
+	TRY(client_call(r->client, &call, &a));
+	if (a.status == 404)
+		return error_set(ERR_NOT_FOUND, "the log has no %s", path);
+	if (a.status != 200)
+		return error_set(ERR_UNAVAILABLE, "%s: status %ld", path,
+				 a.status);
+	buf_put(b, buf_slice(&a.body));
+	return buf_finish(b, &all);
+}
+
+static bool is_url(const char *text)
+{
+	return !strncmp(text, "https:", 6) || !strncmp(text, "http:", 5) ||
+	       !strncmp(text, "unix:", 5);
+}
+
+/* The log's key: named, from a file, or as met at login.  Never from the log
+ * that is verified. */
+static int find_vkey(struct cli *cli, const char *url, char **ret_vkey)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(NOTE_VKEY_MAX);
+	CLEANUP(json_put_p) json_t *session = NULL;
+	const char *given = args_text(&cli->args, "vkey", NULL);
+	const char *path = args_text(&cli->args, "vkey-file", NULL);
+
+	if (path) {
+		TRY(file_read(path, &text));
+		given = buf_text(&text);
+	}
+	if (!given) {
+		session = session_find(url ? url : cli->settings.url);
+		given = json_text(session, "vkey", NULL);
+	}
+	if (!given)
+		return error_set(ERR_SYNTAX, "which key must the log have? "
+					     "Give --vkey or --vkey-file");
+	*ret_vkey = mem_format("%.*s", (int)strcspn(given, "\r\n"), given);
+	return 0;
+}
+
+/* Where this person's own memory of logs is; made if it is not there. */
+static int find_state(struct cli *cli, char **ret_path)
+{
+	const char *given = args_text(&cli->args, "state", NULL);
+	CLEANUP(mem_free_p)
+	char *path = given ? mem_str(given) : settings_state_path("logs.json");
+	CLEANUP(mem_free_p) char *folder = mem_str(path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (!given && slash && slash != folder) {
+		*slash = '\0';
+		TRY(file_make_folder(folder));
+	}
+	*ret_path = TAKE(path);
+	return 0;
+}
+
+static const struct output_column report_rows[] = {
+	{ "Verdict", "verdict" },
+	{ "Origin", "origin" },
+	{ "Size", "size" },
+	{ "Root", "root" },
+	{ "Seen before", "previous.size" },
+	{ "Seen at", "previous.at" },
+	{ "Age (s)", "previous.ageSeconds" },
+};
+
+static const struct output_column finding_columns[] = {
+	{ "INDEX", "index" },
+	{ "FINDING", "what" },
+};
+
+static const struct output_column open_columns[] = {
+	{ "INDEX", "index" },
+	{ "ARMED WITHOUT AN END YET", "about" },
+};
+
+static int conclude(struct cli *cli, const json_t *report)
+{
+	const char *verdict = json_text(report, "verdict", "unknown");
+	CLEANUP(mem_free_p)
+	char *sentence = output_clean(json_text(report, "sentence", ""), false);
+
+	if (cli->json) {
+		output_json(cli->out, report);
+	} else {
+		fprintf(cli->out, "%s\n", sentence);
+		output_record(cli->out, report, report_rows,
+			      ARRAY_LEN(report_rows));
+		if (json_array_size(json_array_in(report, "findings")) > 0)
+			output_table(
+				cli->out, json_array_in(report, "findings"),
+				finding_columns, ARRAY_LEN(finding_columns));
+		if (json_array_size(json_array_in(report, "open")) > 0)
+			output_table(cli->out, json_array_in(report, "open"),
+				     open_columns, ARRAY_LEN(open_columns));
+	}
+	if (!strcmp(verdict, "ok"))
+		return CLI_OK;
+	return strcmp(verdict, "unknown") ? CLI_FINDING : CLI_UNREACHABLE;
+}
+
+int cmd_evidence_verify(struct cli *cli)
+{
+	CLEANUP(remote_clear) struct remote remote = { 0 };
+	CLEANUP(json_put_p) json_t *report = NULL;
+	CLEANUP(mem_free_p) char *vkey = NULL;
+	CLEANUP(mem_free_p) char *state = NULL;
+	CLEANUP(mem_free_p) char *where = mem_str(args_operand(&cli->args, 0));
+	struct verify_config config = { .now_ms = clock_wall_ms() };
+	size_t len = strlen(where);
+
+	while (is_url(where) && where[len - 1] == '/')
+		where[--len] = '\0';
+	TRY(find_vkey(cli, is_url(where) ? where : NULL, &vkey));
+	TRY(find_state(cli, &state));
+	config.vkey = vkey;
+	config.state = state;
+	if (is_url(where)) {
+		TRY(remote_open(cli, where, &remote));
+		config.fetch = fetch_remote;
+		config.cookie = &remote;
+	} else {
+		config.folder = where;
+	}
+	TRY(verify_log(&config, &report));
+	return conclude(cli, report);
+}
+
+/* ---- export ----------------------------------------------------------------
+ */
+
+struct export
+{
+	struct remote *remote;
+	const char *folder;
+	uint64_t size;
+	uint64_t files;
+};
+
+static int make_parent(char *path)
+{
+	char *slash = strrchr(path, '/');
+	int r;
+
+	*slash = '\0';
+	r = file_make_folder(path);
+	*slash = '/';
+	return r;
+}
+
+/* Fetches one file; what is there and can no longer change is left alone. */
+static int export_file(struct export *e, const char *path, bool fixed)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(CLIENT_ANSWER_MAX);
+	CLEANUP(mem_free_p) char *to = mem_format("%s/%s", e->folder, path);
+
+	if (fixed && file_exists(to))
+		return 0;
+	TRY(fetch_remote(e->remote, path, &b));
+	TRY(make_parent(to));
+	TRY(file_write(to, buf_slice(&b), 0644));
+	e->files++;
+	return 0;
+}
+
+static int export_row(struct export *e, bool entries, unsigned level)
+{
+	uint64_t size = tile_level_size(level, e->size);
+	char path[TILE_PATH_MAX];
+
+	for (uint64_t n = 0; n * TILE_WIDTH < size; n++) {
+		uint64_t left = size - n * TILE_WIDTH;
+		struct tile_id id = {
+			.is_entries = entries,
+			.level = level,
+			.number = n,
+			.width =
+				left < TILE_WIDTH ? (unsigned)left : TILE_WIDTH,
+		};
+
+		tile_format(&id, path);
+		TRY(export_file(e, path, id.width == TILE_WIDTH));
+	}
+	return 0;
+}
+
+/* Everything the checkpoint covers, then the checkpoint itself, so that a
+ * folder never claims what it does not hold. */
+static int export_all(struct export *e, const struct note_vkey *vkey)
+{
+	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+	CLEANUP(mem_free_p) char *to = mem_format("%s/checkpoint", e->folder);
+	struct checkpoint checkpoint;
+
+	TRY(fetch_remote(e->remote, "checkpoint", &note));
+	TRY(checkpoint_open(buf_slice(&note), vkey, &checkpoint));
+	e->size = checkpoint.size;
+	for (unsigned level = 0; level < TILE_LEVELS; level++)
+		TRY(export_row(e, false, level));
+	TRY(export_row(e, true, 0));
+	TRY(file_make_folder(e->folder));
+	return file_write(to, buf_slice(&note), 0644);
+}
+
+int cmd_evidence_export(struct cli *cli)
+{
+	CLEANUP(remote_clear) struct remote remote = { 0 };
+	CLEANUP(mem_free_p) char *text = NULL;
+	struct export e = { .remote = &remote,
+			    .folder = args_operand(&cli->args, 0) };
+	struct note_vkey vkey;
+
+	if (!cli->settings.url)
+		return error_set(ERR_SYNTAX, "which log? Give --url");
+	TRY(find_vkey(cli, NULL, &text));
+	TRY(note_vkey_parse(text, &vkey));
+	TRY(remote_open(cli, cli->settings.url, &remote));
+	TRY(export_all(&e, &vkey));
+	fprintf(cli->out,
+		"%" PRIu64 " leaves; %" PRIu64 " files fetched into %s.\n",
+		e.size, e.files, e.folder);
+	return CLI_OK;
+}

@@ -1,0 +1,218 @@
+/* writ policy show|check|test|pack|activate. */
+#include "base/error.h"
+#include "base/mem.h"
+#include "cli/bundle.h"
+#include "cli/commands.h"
+#include "cli/exchange.h"
+#include "cli/output.h"
+#include "policy/policy.h"
+
+int cmd_policy_show(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	int code;
+
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, "/v1/policy", &a, &code));
+	if (code == CLI_OK)
+		output_json(cli->out, a.json);
+	return code;
+}
+
+/* ---- offline ----------------------------------------------------------------
+ */
+
+static void report_fault(struct cli *cli, const json_t *fault)
+{
+	const char *where = json_text(fault, "file", NULL);
+	const char *policy = json_text(fault, "policy", NULL);
+	int64_t line = json_int(fault, "line", 0);
+	CLEANUP(mem_free_p)
+	char *place =
+		line > 0 ? mem_format(":%lld", (long long)line) : mem_str("");
+	CLEANUP(mem_free_p) char *text = NULL;
+	CLEANUP(mem_free_p) char *clean = NULL;
+
+	if (!where)
+		where = json_text(fault, "scenario", "bundle");
+	text = mem_format("%s%s%s%s: %s", where, place, policy ? ": " : "",
+			  policy ? policy : "",
+			  json_text(fault, "detail", "?"));
+	clean = output_clean(text, false);
+	fprintf(cli->err, "%s\n", clean);
+}
+
+static int report(struct cli *cli, const json_t *faults)
+{
+	const json_t *fault;
+	size_t i;
+
+	if (json_array_size(faults) == 0)
+		return CLI_OK;
+	if (cli->json)
+		output_json(cli->out, faults);
+	json_array_foreach(faults, i, fault) report_fault(cli, fault);
+	return CLI_FINDING;
+}
+
+/* Reads and builds the folder's bundle; code is CLI_OK if it was built. */
+static int build(struct cli *cli, json_t **ret_scenarios,
+		 struct policy_bundle **ret_bundle, int *ret_code)
+{
+	CLEANUP(json_put_p) json_t *files = NULL;
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	const char *folder = args_operand(&cli->args, 0);
+
+	TRY(bundle_read(folder, &files, ret_scenarios));
+	TRY(policy_bundle_build(files, ret_bundle, &faults));
+	*ret_code = report(cli, faults);
+	if (*ret_code == CLI_OK && !*ret_bundle)
+		return error_set(ERR_BROKEN, "the engine built nothing");
+	return 0;
+}
+
+static void show_bundle(struct cli *cli, const struct policy_bundle *b,
+			const json_t *policies)
+{
+	char digest[DIGEST_TEXT_LEN];
+
+	digest_format(policy_bundle_digest(b), digest);
+	fprintf(cli->out, "%zu policies are valid (%s).\nDigest: %s\n",
+		json_array_size(policies), policy_engine(), digest);
+}
+
+int cmd_policy_check(struct cli *cli)
+{
+	CLEANUP(policy_bundle_unref_p) struct policy_bundle *b = NULL;
+	CLEANUP(json_put_p) json_t *policies = NULL;
+	int code;
+
+	TRY(build(cli, NULL, &b, &code));
+	if (code != CLI_OK)
+		return code;
+	policies = policy_list(b);
+	if (cli->json)
+		output_json(cli->out, policies);
+	else
+		show_bundle(cli, b, policies);
+	return CLI_OK;
+}
+
+int cmd_policy_test(struct cli *cli)
+{
+	CLEANUP(policy_bundle_unref_p) struct policy_bundle *b = NULL;
+	CLEANUP(json_put_p) json_t *scenarios = NULL;
+	CLEANUP(json_put_p) json_t *result = NULL;
+	bool mutants = args_flag(&cli->args, "mutants");
+	int code;
+
+	TRY(build(cli, &scenarios, &b, &code));
+	if (code != CLI_OK)
+		return code;
+	TRY(policy_test(b, scenarios, mutants, &result));
+	if (json_array_size(json_array_in(result, "faults")) > 0)
+		return report(cli, json_array_in(result, "faults"));
+	if (cli->json)
+		output_json(cli->out, result);
+	else
+		fprintf(cli->out, "%lld scenarios hold%s.\n",
+			(long long)json_int(result, "scenarios", 0),
+			mutants ? ", and each policy is missed when deleted"
+				: "");
+	return CLI_OK;
+}
+
+int cmd_policy_pack(struct cli *cli)
+{
+	CLEANUP(json_put_p) json_t *files = NULL;
+	CLEANUP(json_put_p) json_t *manifest = json_object();
+	json_t *scenarios = NULL;
+	json_t *metadata = json_object();
+
+	TRY(bundle_read(args_operand(&cli->args, 0), &files, &scenarios));
+	json_set_new(files, "scenarios", scenarios);
+	json_set_text(metadata, "name", args_text(&cli->args, "name", NULL));
+	json_set_text(manifest, "kind", "PolicyBundle");
+	json_set_new(manifest, "metadata", metadata);
+	json_object_set(manifest, "spec", files);
+	output_json(cli->out, manifest);
+	return CLI_OK;
+}
+
+/* ---- activating
+ * --------------------------------------------------------------- */
+
+/* The digest of what would be activated: computed from the folder on this
+ * machine, or from the staged bundle's own texts. */
+static int find_digest(struct cli *cli, struct client *c, const char *name,
+		       char digest[DIGEST_TEXT_LEN], int *ret_code)
+{
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p)
+	char *path = exchange_path("/v1/inventory/PolicyBundle", name, "");
+	CLEANUP(json_put_p) json_t *staged = NULL;
+	CLEANUP(json_put_p) json_t *local = NULL;
+	const char *folder = args_text(&cli->args, "from", NULL);
+	char ours[DIGEST_TEXT_LEN];
+
+	TRY(exchange_get(cli, c, path, &a, ret_code));
+	if (*ret_code != CLI_OK)
+		return 0;
+	staged = bundle_files_of(json_object_get(a.json, "spec"));
+	if (json_object_size(staged) != 4)
+		return error_set(ERR_CORRUPT, "the authority does not show the "
+					      "bundle's texts; nothing was "
+					      "signed");
+	bundle_digest(staged, digest);
+	if (!folder)
+		return 0;
+	TRY(bundle_read(folder, &local, NULL));
+	bundle_digest(local, ours);
+	if (strcmp(ours, digest) != 0)
+		return error_set(ERR_CORRUPT,
+				 "what is staged as '%s' is not what stands in "
+				 "%s; nothing was signed",
+				 name, folder);
+	return 0;
+}
+
+int cmd_policy_activate(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *statement = NULL;
+	CLEANUP(json_put_p) json_t *body = json_object();
+	const char *name = args_operand(&cli->args, 0);
+	char digest[DIGEST_TEXT_LEN];
+	json_t *form = NULL;
+	bool yes;
+	int code;
+
+	TRY(exchange_open(cli, &c));
+	TRY(find_digest(cli, c, name, digest, &code));
+	if (code != CLI_OK)
+		return code;
+	TRY(exchange_statement(cli, c, STATEMENT_ACTIVATE, &statement));
+	json_set_text(statement, "digest", digest);
+	exchange_show_statement(cli, statement);
+	TRY(cli_confirm(cli, "Let this bundle decide from now on?", &yes));
+	if (!yes) {
+		fputs("Nothing was signed.\n", cli->err);
+		return CLI_FAILED;
+	}
+	TRY(exchange_sign(cli, STATEMENT_ACTIVATE, statement, &form));
+	json_set_new(body, "signed", form);
+	json_set_text(body, "bundle", name);
+	TRY(exchange_post(cli, c, "/v1/policy/activate", body, 0, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	output_json(cli->out, a.json);
+	if (a.status != 202)
+		return CLI_OK;
+	fprintf(cli->err,
+		"Another administrator must sign as well:\n"
+		"  writ policy activate %s\n",
+		name);
+	return CLI_WAITING;
+}

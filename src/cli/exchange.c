@@ -1,0 +1,329 @@
+#include "cli/exchange.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "cli/session.h"
+#include "cli/sign.h"
+
+int exchange_open(struct cli *cli, struct client **ret_client)
+{
+	CLEANUP(json_put_p) json_t *session = NULL;
+	struct client *c;
+
+	TRY(client_open(&cli->settings, &c));
+	if (cli->settings.token) {
+		client_set_token(c, cli->settings.token);
+	} else {
+		session = session_find(cli->settings.url);
+		client_set_token(c, json_text(session, "token", NULL));
+	}
+	*ret_client = c;
+	return 0;
+}
+
+/* ---- answers ---------------------------------------------------------------
+ */
+
+static const struct {
+	long status;
+	int exit;
+} exits[] = {
+	{ 401, CLI_DENIED },	  { 403, CLI_DENIED },
+	{ 409, CLI_CONFLICT },	  { 412, CLI_CONFLICT },
+	{ 429, CLI_UNREACHABLE }, { 502, CLI_UNREACHABLE },
+	{ 503, CLI_UNREACHABLE }, { 504, CLI_UNREACHABLE },
+};
+
+int exchange_exit_for_status(long status)
+{
+	if (status >= 200 && status < 300)
+		return CLI_OK;
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
+		if (exits[i].status == status)
+			return exits[i].exit;
+	return CLI_FAILED;
+}
+
+static void explain_line(struct cli *cli, const char *title,
+			 const json_t *value)
+{
+	CLEANUP(mem_free_p) char *text = NULL;
+	CLEANUP(mem_free_p) char *clean = NULL;
+
+	if (!value || json_is_null(value))
+		return;
+	text = output_value(value);
+	clean = output_clean(text, false);
+	fprintf(cli->err, "  %s: %s\n", title, clean);
+}
+
+/* One of "errors": {"at", "detail"} or a text. */
+static void explain_fault(struct cli *cli, const json_t *fault)
+{
+	CLEANUP(mem_free_p)
+	char *text = json_is_object(fault)
+			     ? mem_format("%s: %s", json_text(fault, "at", "?"),
+					  json_text(fault, "detail", "?"))
+			     : output_value(fault);
+	CLEANUP(mem_free_p) char *clean = output_clean(text, false);
+
+	fprintf(cli->err, "  %s\n", clean);
+}
+
+void exchange_explain(struct cli *cli, const struct client_answer *a)
+{
+	const json_t *p = a->json;
+	const char *title = json_text(p, "title", "the authority refused");
+	const json_t *fault;
+	size_t i;
+	CLEANUP(mem_free_p) char *clean = output_clean(title, false);
+
+	fprintf(cli->err, "writ: %s (%ld)\n", clean, a->status);
+	explain_line(cli, "detail", json_object_get(p, "detail"));
+	explain_line(cli, "code", json_object_get(p, "code"));
+	explain_line(cli, "way forward", json_object_get(p, "way_forward"));
+	json_array_foreach(json_object_get(p, "errors"), i, fault)
+		explain_fault(cli, fault);
+	if (a->status == 401)
+		fputs("  people: run 'writ login'; agents: give a fresh token "
+		      "(--token-file)\n",
+		      cli->err);
+}
+
+int exchange_call(struct cli *cli, struct client *c,
+		  const struct client_call *call,
+		  struct client_answer *ret_answer, int *ret_exit)
+{
+	TRY(client_call(c, call, ret_answer));
+	*ret_exit = exchange_exit_for_status(ret_answer->status);
+	if (*ret_exit == CLI_OK)
+		return 0;
+	if (cli->json && ret_answer->json)
+		output_json(cli->out, ret_answer->json);
+	exchange_explain(cli, ret_answer);
+	return 0;
+}
+
+int exchange_get(struct cli *cli, struct client *c, const char *path,
+		 struct client_answer *ret_answer, int *ret_exit)
+{
+	struct client_call call = { .method = "GET", .path = path };
+
+	return exchange_call(cli, c, &call, ret_answer, ret_exit);
+}
+
+int exchange_ask(struct cli *cli, struct client *c, const char *path,
+		 const json_t *body, struct client_answer *ret_answer,
+		 int *ret_exit)
+{
+	struct client_call call = { .method = "POST",
+				    .path = path,
+				    .body = body };
+
+	return exchange_call(cli, c, &call, ret_answer, ret_exit);
+}
+
+/* 1 to 128 visible characters: what the authority takes as a key. */
+static int check_key(const char *key)
+{
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < len; i++)
+		if (key[i] <= ' ' || key[i] >= 0x7f)
+			len = 0;
+	if (len == 0 || len > 128)
+		return error_set(ERR_SYNTAX, "--idempotency-key is 1 to 128 "
+					     "visible ASCII characters");
+	return 0;
+}
+
+int exchange_post(struct cli *cli, struct client *c, const char *path,
+		  const json_t *body, int64_t wait_ms,
+		  struct client_answer *ret_answer, int *ret_exit)
+{
+	char made[ID_MAX] = "";
+	struct client_call call = {
+		.method = "POST",
+		.path = path,
+		.body = body,
+		.idempotency_key =
+			args_text(&cli->args, "idempotency-key", made),
+		.wait_ms = wait_ms,
+	};
+
+	id_new("idem", made);
+	TRY(check_key(call.idempotency_key));
+	return exchange_call(cli, c, &call, ret_answer, ret_exit);
+}
+
+/* ---- statements ------------------------------------------------------------
+ */
+
+/* The authority's own word for its name, held against what we know. */
+static int learn_origin(struct cli *cli, struct client *c, char **ret_origin)
+{
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *session = session_find(cli->settings.url);
+	const char *known = cli->settings.origin;
+	const char *origin;
+	struct client_call call = { .method = "GET", .path = "/v1/authority" };
+
+	TRY(client_call(c, &call, &a));
+	origin = json_text(a.json, "origin", NULL);
+	if (a.status != 200 || !origin)
+		return error_set(ERR_UNAVAILABLE,
+				 "%s does not say which authority it is (%ld)",
+				 cli->settings.url, a.status);
+	if (!known)
+		known = json_text(session, "origin", NULL);
+	if (known && strcmp(known, origin) != 0)
+		return error_set(ERR_CORRUPT,
+				 "%s is authority '%s', and was '%s': nothing "
+				 "was signed. If that is right, put origin "
+				 "into config.yaml",
+				 cli->settings.url, origin, known);
+	*ret_origin = mem_str(origin);
+	return 0;
+}
+
+int exchange_statement(struct cli *cli, struct client *c,
+		       enum statement_type type, json_t **ret_statement)
+{
+	CLEANUP(mem_free_p) char *origin = NULL;
+
+	if (!cli->settings.human)
+		return error_set(ERR_SYNTAX, "who are you? Give --human, set "
+					     "WRIT_HUMAN, or put human into "
+					     "~/.config/writ/config.yaml");
+	if (!cli->settings.key)
+		return error_set(ERR_SYNTAX, "which key signs? Give --key, set "
+					     "WRIT_KEY, or put key into "
+					     "~/.config/writ/config.yaml");
+	TRY(learn_origin(cli, c, &origin));
+	*ret_statement = statement_new(type, origin, cli->settings.human,
+				       clock_wall_ms());
+	return 0;
+}
+
+void exchange_show_statement(struct cli *cli, const json_t *statement)
+{
+	const char *name;
+	json_t *value;
+
+	fputs("To be signed:\n", cli->err);
+	json_object_foreach((json_t *)(uintptr_t)statement, name, value)
+	{
+		CLEANUP(mem_free_p) char *text = NULL;
+		CLEANUP(mem_free_p) char *clean = NULL;
+
+		if (!strcmp(name, "at") || !strcmp(name, "nonce"))
+			continue;
+		text = output_value(value);
+		clean = output_clean(text, false);
+		fprintf(cli->err, "  %-12s %s\n", name, clean);
+	}
+}
+
+int exchange_sign(struct cli *cli, enum statement_type type, json_t *statement,
+		  json_t **ret_signed)
+{
+	json_set_time(statement, "at", clock_wall_ms());
+	return sign_statement(type, statement, cli->settings.key,
+			      !cli->no_input, ret_signed);
+}
+
+int exchange_send_signed(struct cli *cli, struct client *c,
+			 enum statement_type type, json_t *statement,
+			 const char *path, struct client_answer *ret_answer,
+			 int *ret_exit)
+{
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	TRY(exchange_sign(cli, type, statement, &form));
+	return exchange_post(cli, c, path, form, 0, ret_answer, ret_exit);
+}
+
+int exchange_ask_and_send(struct cli *cli, struct client *c,
+			  enum statement_type type, json_t *statement,
+			  const char *question, const char *path,
+			  struct client_answer *ret_answer, int *ret_exit)
+{
+	bool yes;
+
+	exchange_show_statement(cli, statement);
+	TRY(cli_confirm(cli, question, &yes));
+	if (yes)
+		return exchange_send_signed(cli, c, type, statement, path,
+					    ret_answer, ret_exit);
+	fputs("Nothing was signed.\n", cli->err);
+	*ret_exit = CLI_FAILED;
+	return 0;
+}
+
+/* ---- showing ----------------------------------------------------------------
+ */
+
+char *exchange_list_path(struct cli *cli, const char *path)
+{
+	const char *state = args_text(&cli->args, "state", NULL);
+	CLEANUP(mem_free_p) char *escaped = NULL;
+
+	if (!state)
+		return mem_str(path);
+	escaped = client_escape(state);
+	return mem_format("%s?state=%s", path, escaped);
+}
+
+int exchange_list(struct cli *cli, const char *path, const char *member,
+		  const struct output_column *columns, size_t count)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	int code;
+
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	if (cli->json)
+		output_json(cli->out, a.json);
+	else
+		output_table(cli->out,
+			     json_is_array(a.json)
+				     ? a.json
+				     : json_array_in(a.json, member),
+			     columns, count);
+	return CLI_OK;
+}
+
+int exchange_show(struct cli *cli, const char *path,
+		  const struct output_column *columns, size_t count)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	int code;
+
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	if (cli->json)
+		output_json(cli->out, a.json);
+	else
+		output_record(cli->out, a.json, columns, count);
+	return CLI_OK;
+}
+
+char *exchange_path(const char *prefix, const char *segment, const char *suffix)
+{
+	CLEANUP(mem_free_p) char *escaped = client_escape(segment);
+
+	/* A dot segment would be another path (RFC 3986, 5.2.4). */
+	if (!strcmp(escaped, "."))
+		return mem_format("%s/%%2E%s", prefix, suffix);
+	if (!strcmp(escaped, ".."))
+		return mem_format("%s/%%2E%%2E%s", prefix, suffix);
+	return mem_format("%s/%s%s", prefix, escaped, suffix);
+}

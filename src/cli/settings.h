@@ -1,0 +1,51 @@
+/*
+ * Where the authority is and who we are: options, then environment, then the
+ * person's own file, in this order.
+ *
+ *   url, human, key, origin, ca    ~/.config/writ/config.yaml
+ *   WRIT_URL, WRIT_HUMAN, WRIT_KEY, WRIT_CONFIG, WRIT_TOKEN_FILE, WRIT_TOKEN
+ *
+ * A token is never taken from the command line, where other users see it.
+ */
+#pragma once
+
+#include "base/json.h"
+
+struct args;
+
+enum {
+	SETTINGS_TOKEN_MAX = 16 * 1024, /* bytes */
+	SETTINGS_FILE_MAX = 64 * 1024,
+};
+
+struct settings {
+	char *url;    /* without a slash at the end; NULL if not known */
+	char *human;  /* our name as the authority knows it, or NULL */
+	char *key;    /* file of the signing key, or NULL */
+	char *origin; /* the authority's name if the file pins it, or NULL */
+	char *ca;     /* CA certificates beside the system's, or NULL */
+	char *token;  /* bearer token of an agent, or NULL; wiped */
+	int64_t timeout_ms; /* of one call */
+};
+
+/*
+ * Gathers settings.  The file may be absent unless it was named.
+ *
+ * ret_settings: released with settings_clear(), also after an error.
+ * Errors: ERR_SYNTAX (the file, a bad URL, a token that is none), ERR_IO,
+ * ERR_NOT_FOUND (a named file), ERR_LIMIT.
+ */
+MUST_USE int settings_load(const struct args *args,
+			   struct settings *ret_settings);
+void settings_clear(struct settings *s);
+
+/*
+ * Checks a base URL: https, or http to a loopback address, or a Unix socket as
+ * "unix:/path"; no user, query or fragment.  Errors: ERR_SYNTAX.
+ */
+MUST_USE int settings_check_url(const char *url);
+
+/* "~/.config/writ/NAME" and "~/.local/state/writ/NAME", following the XDG base
+ * directories; owned, NULL if there is no home. */
+char *settings_config_path(const char *name);
+char *settings_state_path(const char *name);

@@ -1,0 +1,236 @@
+#include "daemon/config.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/schema.h"
+
+static const struct schema word_row = { "word", SCHEMA_TEXT, .min = 1,
+					.max = 4096 };
+
+static const struct schema tls_rows[] = {
+	{ "cert", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
+	  .help = "certificate chain, PEM" },
+	{ "key", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
+	  .help = "its key, PEM" },
+	{ 0 },
+};
+
+static const struct schema keeper_rows[] = {
+	{ "command", SCHEMA_LIST, .min = 1, .max = 32, .rows = &word_row,
+	  .help = "program and arguments" },
+	{ "socket", SCHEMA_TEXT, .min = 1, .max = 100,
+	  .help = "Unix socket of a keeper that runs by itself" },
+	{ 0 },
+};
+
+static const struct schema connector_members[] = {
+	{ "target", SCHEMA_NAME, .required = true,
+	  .help = "the Target it speaks for" },
+	{ "command", SCHEMA_LIST, .required = true, .min = 1, .max = 32,
+	  .rows = &word_row, .help = "program and arguments" },
+	{ 0 },
+};
+static const struct schema connector_row = { "connector", SCHEMA_OBJECT,
+					     .rows = connector_members };
+
+static const struct schema rows[] = {
+	{ "data", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
+	  .help = "folder of the log and the state" },
+	{ "origin", SCHEMA_TEXT, .required = true, .min = 1, .max = 255,
+	  .help = "name of the log, as `writ init` was given it" },
+	{ "audience", SCHEMA_TEXT, .required = true, .min = 1, .max = 255,
+	  .help = "the audience that agents' tokens must be for" },
+	{ "listen", SCHEMA_TEXT, .required = true, .min = 1, .max = 255,
+	  .help = "address:port, or unix:PATH" },
+	{ "tls", SCHEMA_OBJECT, .rows = tls_rows,
+	  .help = "without it only loopback and Unix sockets are served" },
+	{ "keeper", SCHEMA_OBJECT, .required = true, .rows = keeper_rows },
+	{ "connectors", SCHEMA_LIST, .max = 256, .rows = &connector_row },
+	{ "policy", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "folder of the bundle the log begins with" },
+	{ "log", SCHEMA_ENUM, .choices = "error|warning|info|debug" },
+	{ 0 },
+};
+
+/* path as seen from the folder of file. */
+static char *beside(const char *file, const char *path)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (!path)
+		return NULL;
+	if (*path == '/' || !slash)
+		return mem_str(path);
+	return mem_format("%.*s/%s", (int)(slash - file), file, path);
+}
+
+/* A program by its bare name: beside this one, or in PATH. */
+static char *find_program(const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *path = getenv("PATH");
+	char *found;
+
+	if (length > 0) {
+		self[length] = '\0';
+		found = beside(self, name);
+		if (access(found, X_OK) == 0)
+			return found;
+		free(found);
+	}
+	while (path && *path) {
+		size_t part = strcspn(path, ":");
+
+		found = mem_format("%.*s/%s", (int)part, path, name);
+		if (access(found, X_OK) == 0)
+			return found;
+		free(found);
+		path += part;
+		path += *path == ':';
+	}
+	return mem_str(name);
+}
+
+static char **command_of(const json_t *list, const char *file)
+{
+	size_t count = json_array_size(list);
+	char **command;
+	const json_t *word;
+	size_t at;
+
+	if (!count)
+		return NULL;
+	command = mem_array(count + 1, sizeof(*command));
+	json_array_foreach(list, at, word)
+	{
+		const char *text = json_string_value(word);
+
+		if (at == 0 && !strchr(text, '/'))
+			command[at] = find_program(text);
+		else if (at == 0)
+			command[at] = beside(file, text);
+		else
+			command[at] = mem_str(text);
+	}
+	return command;
+}
+
+static void fault(json_t *faults, const char *at, const char *detail)
+{
+	json_t *row = json_object();
+
+	json_set_text(row, "at", at);
+	json_set_text(row, "detail", detail);
+	json_array_append_new(faults, row);
+}
+
+static void read_connectors(struct config *c, const json_t *list,
+			    const char *file)
+{
+	const json_t *row;
+	size_t at;
+
+	c->connector_count = json_array_size(list);
+	c->connectors =
+		mem_array(c->connector_count + 1, sizeof(*c->connectors));
+	json_array_foreach(list, at, row)
+	{
+		char **command =
+			command_of(json_object_get(row, "command"), file);
+
+		c->connectors[at].target =
+			mem_str(json_text(row, "target", ""));
+		c->connectors[at].command = (const char *const *)command;
+	}
+}
+
+static void check_connectors(const struct config *c, json_t *faults)
+{
+	for (size_t i = 0; i < c->connector_count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (!strcmp(c->connectors[i].target,
+				    c->connectors[j].target))
+				fault(faults, "connectors",
+				      "a target has one connector");
+		}
+	}
+}
+
+static void read_members(struct config *c, const json_t *doc, const char *file)
+{
+	const json_t *tls = json_object_get(doc, "tls");
+	const json_t *keeper = json_object_get(doc, "keeper");
+
+	c->data = beside(file, json_text(doc, "data", ""));
+	c->origin = mem_str(json_text(doc, "origin", ""));
+	c->audience = mem_str(json_text(doc, "audience", ""));
+	c->listen = mem_str(json_text(doc, "listen", ""));
+	c->tls_cert = beside(file, json_text(tls, "cert", NULL));
+	c->tls_key = beside(file, json_text(tls, "key", NULL));
+	c->keeper_command =
+		command_of(json_object_get(keeper, "command"), file);
+	c->keeper_socket = beside(file, json_text(keeper, "socket", NULL));
+	c->policy = beside(file, json_text(doc, "policy", NULL));
+	c->log = LOG_LEVEL_INFO;
+	discard(log_level_parse(json_text(doc, "log", "info"), &c->log));
+	read_connectors(c, json_object_get(doc, "connectors"), file);
+}
+
+int config_load(const char *path, struct config *ret, json_t **ret_faults)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(YAML_SIZE_MAX);
+	CLEANUP(json_put_p) json_t *documents = NULL;
+	CLEANUP(yaml_places_free_p) struct yaml_places *places = NULL;
+	const json_t *doc;
+
+	*ret = (struct config){ 0 };
+	TRY(file_read(path, &b));
+	TRY(yaml_parse(buf_slice(&b), &documents, &places));
+	if (json_array_size(documents) != 1)
+		return error_set(ERR_SYNTAX, "%s: one document is wanted",
+				 path);
+	doc = json_array_get(documents, 0);
+	schema_check(rows, doc, places, ret_faults);
+	if (json_array_size(*ret_faults))
+		return 0;
+	read_members(ret, doc, path);
+	if (!ret->keeper_command == !ret->keeper_socket)
+		fault(*ret_faults, "keeper",
+		      "either command or socket, not both");
+	check_connectors(ret, *ret_faults);
+	return 0;
+}
+
+static void command_free(char **command)
+{
+	for (size_t i = 0; command && command[i]; i++)
+		free(command[i]);
+	free(command);
+}
+
+void config_clear(struct config *c)
+{
+	for (size_t i = 0; i < c->connector_count; i++) {
+		char **command;
+
+		memcpy(&command, &c->connectors[i].command, sizeof(command));
+		command_free(command);
+		free((void *)(uintptr_t)c->connectors[i].target);
+	}
+	free(c->connectors);
+	command_free(c->keeper_command);
+	free(c->keeper_socket);
+	free(c->data);
+	free(c->origin);
+	free(c->audience);
+	free(c->listen);
+	free(c->tls_cert);
+	free(c->tls_key);
+	free(c->policy);
+	*c = (struct config){ 0 };
+}

@@ -1,0 +1,34 @@
+/*
+ * The daemon's one configuration file (writd.yaml).  Unknown keys are errors.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "flow/flow.h"
+
+struct config {
+	char *data;	/* folder of the log and the state */
+	char *origin;	/* name of the log */
+	char *audience; /* that agents' tokens are for */
+	char *listen;	/* "127.0.0.1:8470", "unix:PATH" */
+	char *tls_cert; /* NULL for none */
+	char *tls_key;
+	char **keeper_command; /* NULL-terminated, or NULL */
+	char *keeper_socket;
+	struct flow_connector *connectors; /* as flow takes them */
+	size_t connector_count;
+	char *policy; /* folder of the first bundle, NULL for none */
+	enum log_level log;
+};
+
+/*
+ * Reads and checks path.  Programs without a '/' are looked up beside this
+ * program and in PATH; relative paths are taken from the file's folder.
+ *
+ * ret_faults: owned array of {"at", "detail"}; the config is whole only when it
+ *   is empty.
+ * Errors: ERR_IO, ERR_NOT_FOUND, ERR_LIMIT, ERR_SYNTAX (not YAML).
+ */
+MUST_USE int config_load(const char *path, struct config *ret_config,
+			 json_t **ret_faults);
+void config_clear(struct config *config);

@@ -1,0 +1,49 @@
+/*
+ * The kinds of leaves, one row each.  A leaf is one RFC 8785 object:
+ *
+ *   {"about": id, "at": wall ms, "commit": ["c:..."], "kind": ..., "v": 1,
+ *    ... public members of its kind ...}
+ *
+ * Names of people, resources and tasks' words are personal data: they stand in
+ * the payload parts that "commit" commits to, never in the leaf.
+ */
+#pragma once
+
+#include "base/base.h"
+
+/* kind, text, what it says */
+#define LEAF_KINDS(ROW)                                                        \
+	ROW(GENESIS, "genesis", "the log begins")                              \
+	ROW(CONFIG, "config", "the daemon started, with this build")           \
+	ROW(CHANGE, "change", "inventory changed, signed by these")            \
+	ROW(POLICY, "policy", "a policy bundle was activated")                 \
+	ROW(TASK, "task", "a task was opened or ended")                        \
+	ROW(RECORD, "record", "a prompt or tool trace was attached")           \
+	ROW(VOUCHER, "voucher", "a human vouched for evidence")                \
+	ROW(DECISION, "decision", "a request was decided")                     \
+	ROW(APPROVAL, "approval", "a human signed for or against a plan")      \
+	ROW(ARMED, "armed", "an effect may now happen")                        \
+	ROW(OUTCOME, "outcome", "what an armed effect came to")                \
+	ROW(ENDED, "ended", "a grant ended and was read back")                 \
+	ROW(CLOSED, "closed", "a request ended without an effect")             \
+	ROW(RESOLVED, "resolved", "an unknown outcome was closed by a human")  \
+	ROW(RECOVERY, "recovery", "what was found after a restart")            \
+	ROW(DRILL, "drill", "a way back was tried")                            \
+	ROW(CONTAIN, "contain", "an agent or task was contained")              \
+	ROW(RELEASE, "release", "a containment was lifted")                    \
+	ROW(LOGIN, "login", "a human logged in")                               \
+	ROW(DISCLOSED, "disclosed", "a payload was read")                      \
+	ROW(REFUSED, "refused", "calls refused before anybody was proved")     \
+	ROW(DEGRADED, "degraded", "a condition that stops arming, on or off")  \
+	ROW(INCIDENT, "incident", "something that should not have been tried") \
+	ROW(HEARTBEAT, "heartbeat", "nothing happened, provably")
+
+enum leaf_kind {
+#define LEAF_ENUM(name, text, help) LEAF_##name,
+	LEAF_KINDS(LEAF_ENUM)
+#undef LEAF_ENUM
+		LEAF_KIND_COUNT
+};
+
+/* The text of a kind. */
+const char *leaf_kind_name(enum leaf_kind kind);

@@ -1,0 +1,232 @@
+#include "evidence/verify_leaf.h"
+
+#include <inttypes.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "evidence/evidence.h"
+
+struct leaf_rules {
+	leaf_fault_fn fault;
+	void *cookie;
+	int64_t last_at;
+	/* JSON objects serve as maps. */
+	json_t *decided;   /* id -> index of its decision */
+	json_t *decisions; /* index of a decision -> true */
+	json_t *granted;   /* id of a grant -> index where it is first named */
+	json_t *open;	   /* index of an armed leaf -> its id */
+	json_t *open_of;   /* id -> index of its last open armed leaf */
+};
+
+/* A leaf in the hands of its rule. */
+struct subject {
+	uint64_t index;
+	const json_t *leaf;
+	const char *about; /* "" for none */
+	char key[24];	   /* the index as text */
+};
+
+struct leaf_rules *leaf_rules_new(leaf_fault_fn fault, void *cookie)
+{
+	struct leaf_rules *r = mem_new(struct leaf_rules);
+
+	r->fault = fault;
+	r->cookie = cookie;
+	r->decided = json_object();
+	r->decisions = json_object();
+	r->granted = json_object();
+	r->open = json_object();
+	r->open_of = json_object();
+	return r;
+}
+
+void leaf_rules_free(struct leaf_rules *r)
+{
+	if (!r)
+		return;
+	json_decref(r->decided);
+	json_decref(r->decisions);
+	json_decref(r->granted);
+	json_decref(r->open);
+	json_decref(r->open_of);
+	free(r);
+}
+
+static void fault(struct leaf_rules *r, const struct subject *s,
+		  const char *what)
+{
+	r->fault(r->cookie, s->index, what);
+}
+
+/* ---- the rules of kinds ---------------------------------------------------
+ */
+
+static void name_grant(struct leaf_rules *r, const struct subject *s)
+{
+	const char *grant = json_text(s->leaf, "grant", NULL);
+
+	if (grant)
+		json_set_int(r->granted, grant, (int64_t)s->index);
+}
+
+static void on_genesis(struct leaf_rules *r, const struct subject *s)
+{
+	if (s->index != 0)
+		fault(r, s, "a second beginning of the log");
+}
+
+static void on_decision(struct leaf_rules *r, const struct subject *s)
+{
+	json_set_int(r->decided, s->about, (int64_t)s->index);
+	json_set_flag(r->decisions, s->key, true);
+	name_grant(r, s);
+}
+
+/* A drill is asked for by a human's signature, an end by its grant, all else by
+ * a decision. */
+static bool is_founded(const struct leaf_rules *r, const struct subject *s)
+{
+	const char *grant = json_text(s->leaf, "grant", s->about);
+	int64_t decision = json_int(s->leaf, "decision", -1);
+	char key[24];
+
+	if (decision >= 0) {
+		snprintf(key, sizeof(key), "%" PRId64, decision);
+		return json_object_get(r->decisions, key) != NULL;
+	}
+	return json_object_get(r->decided, s->about) ||
+	       json_object_get(r->granted, grant) ||
+	       !strcmp(json_text(s->leaf, "purpose", ""), "drill");
+}
+
+static void on_armed(struct leaf_rules *r, const struct subject *s)
+{
+	struct digest digest;
+
+	if (digest_parse(json_text(s->leaf, "digest", ""), &digest) < 0)
+		fault(r, s, "armed without the digest of a plan");
+	if (!is_founded(r, s))
+		fault(r, s, "armed without a decision or a grant");
+	name_grant(r, s);
+	json_set_text(r->open, s->key, s->about);
+	json_set_int(r->open_of, s->about, (int64_t)s->index);
+}
+
+/* Closes the armed leaf that this one names, or the last of its id. */
+static bool close_armed(struct leaf_rules *r, const struct subject *s)
+{
+	int64_t index =
+		json_int(s->leaf, "armed", json_int(r->open_of, s->about, -1));
+	char key[24];
+
+	snprintf(key, sizeof(key), "%" PRId64, index);
+	return json_object_del(r->open, key) == 0;
+}
+
+static void on_outcome(struct leaf_rules *r, const struct subject *s)
+{
+	if (!close_armed(r, s))
+		fault(r, s, "the outcome of nothing that was armed");
+	name_grant(r, s);
+}
+
+static void on_end(struct leaf_rules *r, const struct subject *s)
+{
+	discard(close_armed(r, s));
+	name_grant(r, s);
+}
+
+static void (*const rules[LEAF_KIND_COUNT])(struct leaf_rules *r,
+					    const struct subject *s) = {
+	[LEAF_GENESIS] = on_genesis, [LEAF_DECISION] = on_decision,
+	[LEAF_ARMED] = on_armed,     [LEAF_OUTCOME] = on_outcome,
+	[LEAF_ENDED] = on_end,	     [LEAF_RESOLVED] = on_end,
+	[LEAF_RECOVERY] = on_end,
+};
+
+/* ---- every leaf -----------------------------------------------------------
+ */
+
+/* LEAF_KIND_COUNT for none of ours. */
+static unsigned kind_of(const json_t *leaf)
+{
+	const char *text = json_text(leaf, "kind", "");
+	unsigned kind = 0;
+
+	while (kind < LEAF_KIND_COUNT &&
+	       strcmp(leaf_kind_name((enum leaf_kind)kind), text) != 0)
+		kind++;
+	return kind;
+}
+
+static bool has_form(const json_t *leaf)
+{
+	const json_t *commit = json_object_get(leaf, "commit");
+
+	for (size_t i = 0; i < json_array_size(commit); i++) {
+		const char *c = json_string_value(json_array_get(commit, i));
+
+		if (!c || strncmp(c, "c:", 2) != 0 || strlen(c) != 45)
+			return false;
+	}
+	return json_int(leaf, "v", 0) == 1 && json_int(leaf, "at", -1) >= 0 &&
+	       (!commit || json_is_array(commit));
+}
+
+static void check_time(struct leaf_rules *r, const struct subject *s)
+{
+	int64_t at = json_int(s->leaf, "at", 0);
+
+	if (at < r->last_at)
+		fault(r, s, "earlier than the leaf before it");
+	else
+		r->last_at = at;
+}
+
+static void apply(struct leaf_rules *r, const struct subject *s)
+{
+	unsigned kind = kind_of(s->leaf);
+
+	check_time(r, s);
+	if (kind == LEAF_KIND_COUNT) {
+		fault(r, s, "of a kind this program does not know");
+		return;
+	}
+	if (s->index == 0 && kind != LEAF_GENESIS)
+		fault(r, s, "the log does not begin with its genesis");
+	if (rules[kind])
+		rules[kind](r, s);
+}
+
+void leaf_rules_add(struct leaf_rules *r, uint64_t index, struct slice body)
+{
+	CLEANUP(json_put_p) json_t *leaf = NULL;
+	struct subject s = { .index = index };
+
+	if (json_parse(body, EVIDENCE_LEAF_MAX, &leaf) < 0 || !has_form(leaf)) {
+		fault(r, &s, "not in the form of a leaf");
+		return;
+	}
+	s.leaf = leaf;
+	s.about = json_text(leaf, "about", "");
+	snprintf(s.key, sizeof(s.key), "%" PRIu64, index);
+	apply(r, &s);
+}
+
+json_t *leaf_rules_open(const struct leaf_rules *r)
+{
+	json_t *list = json_array();
+
+	for (void *i = json_object_iter(r->open); i;
+	     i = json_object_iter_next(r->open, i)) {
+		json_t *row = json_object();
+
+		json_set_int(row, "index",
+			     strtoll(json_object_iter_key(i), NULL, 10));
+		json_set_text(row, "about",
+			      json_string_value(json_object_iter_value(i)));
+		json_array_append_new(list, row);
+	}
+	return list;
+}

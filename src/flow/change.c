@@ -1,0 +1,596 @@
+/*
+ * Changes of the inventory: looked at, signed, applied as one leaf.  And the
+ * first ones of all, which begin the log.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum {
+	MANIFESTS_MAX = 1024, /* in one change */
+	CHANGE_LIFE_MS = 24 * 3600 * 1000,
+};
+
+json_t *change_view(const json_t *doc)
+{
+	static const char *const members[] = { "id",	     "digest",	"diff",
+					       "signatures", "needs",	"state",
+					       "created",    "evidence" };
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(doc, members[i]);
+
+		if (value)
+			json_object_set(view, members[i], value);
+	}
+	return view;
+}
+
+/* ---- what a change would do
+ * --------------------------------------------------- */
+
+/* Faults of the shapes, each named by its manifest. */
+static json_t *shape_faults(const json_t *manifests)
+{
+	json_t *all = json_array();
+	const json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest)
+	{
+		CLEANUP(json_put_p) json_t *faults = NULL;
+		json_t *fault;
+		size_t i;
+
+		manifest_check(manifest, NULL, &faults);
+		json_array_foreach(faults, i, fault)
+		{
+			CLEANUP(mem_free_p)
+			char *place = mem_format("/manifests/%zu%s", at,
+						 json_text(fault, "at", ""));
+
+			json_set_text(fault, "at", place);
+			json_array_append(all, fault);
+		}
+	}
+	return all;
+}
+
+/* The inventory's manifests with those of the change in place. */
+static json_t *merged(const struct inventory *inv, const json_t *manifests)
+{
+	json_t *all = json_copy((json_t *)(uintptr_t)inventory_manifests(inv));
+	json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest)
+	{
+		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+
+		json_object_set(all, id, manifest);
+	}
+	return all;
+}
+
+static json_t *diff_row(const struct inventory *inv, const json_t *manifest)
+{
+	CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+	const json_t *old = json_object_get(inventory_manifests(inv), id);
+	json_t *row = json_object();
+	const char *op = !old			     ? "create"
+			 : json_equal(old, manifest) ? "unchanged"
+						     : "update";
+
+	json_set_text(row, "op", op);
+	json_set_text(row, "kind", json_text(manifest, "kind", ""));
+	json_set_text(
+		row, "name",
+		json_text(json_object_in(manifest, "metadata"), "name", ""));
+	json_set_new(row, "changes", manifest_diff(old, manifest));
+	return row;
+}
+
+static json_t *diff_of(const struct inventory *inv, const json_t *manifests)
+{
+	json_t *diff = json_array();
+	const json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest)
+		json_array_append_new(diff, diff_row(inv, manifest));
+	return diff;
+}
+
+static bool has_changes(const json_t *diff)
+{
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(diff, at, row)
+	{
+		if (strcmp(json_text(row, "op", ""), "unchanged") != 0)
+			return true;
+	}
+	return false;
+}
+
+/* While there is only one administrator there is nobody else to ask. */
+static bool is_bootstrap(const struct flow *f)
+{
+	return inventory_administrators(f->inventory) < 2;
+}
+
+static bool policy_lets(struct flow *f, const char *human, const char *kind,
+			int64_t signatures)
+{
+	CLEANUP(json_put_p)
+	json_t *ask =
+		ask_administer(human, kind, false, clock_wall_ms(), signatures);
+	struct policy_answer policy = { 0 };
+	bool allowed = policy_ask(f->linked, f->world, ask, &policy) == 0 &&
+		       policy.allow;
+
+	policy_answer_clear(&policy);
+	return allowed;
+}
+
+/* Whether these signers are enough for every kind that really changes. */
+static bool enough(struct flow *f, const json_t *diff, const json_t *signers)
+{
+	const json_t *row;
+	const json_t *signer;
+	size_t at;
+	size_t i;
+
+	json_array_foreach(diff, at, row)
+	{
+		if (!strcmp(json_text(row, "op", ""), "unchanged"))
+			continue;
+		json_array_foreach(signers, i, signer)
+		{
+			if (!policy_lets(f, json_string_value(signer),
+					 json_text(row, "kind", ""),
+					 (int64_t)json_array_size(signers)))
+				return false;
+		}
+	}
+	return json_array_size(signers) > 0;
+}
+
+static int64_t needs_of(struct flow *f, const json_t *diff)
+{
+	const json_t *row;
+	size_t at;
+
+	if (is_bootstrap(f))
+		return 1;
+	json_array_foreach(diff, at, row)
+	{
+		const char *kind = json_text(row, "kind", "");
+
+		if (strcmp(json_text(row, "op", ""), "unchanged") != 0 &&
+		    strcmp(kind, "Agent") != 0 &&
+		    strcmp(kind, "TaskClass") != 0)
+			return 2;
+	}
+	return 1;
+}
+
+static void answer_faults(struct reply_to reply, json_t *owned_faults)
+{
+	json_t *body = json_object();
+	struct answer a = {
+		.kind = ANSWER_INVALID,
+		.code = "manifests",
+		.detail = "The manifests are not right; nothing was changed.",
+		.body = body,
+	};
+
+	json_set_new(body, "errors", owned_faults);
+	reply.fn(reply.cookie, &a);
+	json_decref(body);
+}
+
+/* Checks the set; answers and returns false when it is wrong. */
+static bool check_set(struct flow *f, const json_t *manifests,
+		      struct reply_to reply, struct inventory **ret_inventory)
+{
+	CLEANUP(json_put_p) json_t *all = NULL;
+	json_t *faults;
+
+	if (json_array_size(manifests) == 0 ||
+	    json_array_size(manifests) > MANIFESTS_MAX) {
+		answer_problem(reply, ANSWER_INVALID, "manifests",
+			       "A change has 1 to %d manifests.",
+			       MANIFESTS_MAX);
+		return false;
+	}
+	faults = shape_faults(manifests);
+	if (json_array_size(faults)) {
+		answer_faults(reply, faults);
+		return false;
+	}
+	json_decref(faults);
+	all = merged(f->inventory, manifests);
+	inventory_build(all, ret_inventory, &faults);
+	if (*ret_inventory) {
+		json_decref(faults);
+		return true;
+	}
+	answer_faults(reply, faults);
+	return false;
+}
+
+static json_t *change_doc(struct flow *f, const json_t *manifests)
+{
+	struct digest digest = manifest_set_digest(manifests, false, NULL);
+	json_t *doc = json_object();
+	char text[DIGEST_TEXT_LEN];
+	json_t *diff = diff_of(f->inventory, manifests);
+
+	digest_format(&digest, text);
+	json_set_text(doc, "digest", text);
+	json_set_int(doc, "needs", needs_of(f, diff));
+	json_set_new(doc, "diff", diff);
+	return doc;
+}
+
+void flow_change_preview(struct flow *f, const json_t *manifests,
+			 struct reply_to reply)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+
+	if (check_set(f, manifests, reply, &inv))
+		answer(reply, ANSWER_OK, change_doc(f, manifests));
+}
+
+/* ---- applying
+ * ---------------------------------------------------------------------- */
+
+static void put_objects(struct evidence_txn *t, const json_t *manifests)
+{
+	const json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest)
+	{
+		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+
+		evidence_put(t, NOUN_OBJECT, id, manifest);
+	}
+}
+
+static json_t *change_fields(const json_t *doc, bool bootstrap)
+{
+	json_t *fields = json_object();
+	json_t *changed = json_array();
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "diff"), at, row)
+	{
+		json_t *one = json_object();
+
+		if (!strcmp(json_text(row, "op", ""), "unchanged"))
+			continue;
+		json_set_text(one, "op", json_text(row, "op", ""));
+		json_set_text(one, "kind", json_text(row, "kind", ""));
+		json_array_append_new(changed, one);
+	}
+	json_set_text(fields, "digest", json_text(doc, "digest", ""));
+	json_set_int(
+		fields, "signatures",
+		(int64_t)json_array_size(json_object_get(doc, "signatures")));
+	json_set_flag(fields, "bootstrap", bootstrap);
+	json_set_new(fields, "changed", changed);
+	return fields;
+}
+
+static void apply_change(struct flow *f, json_t *doc, struct reply_to reply)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+	const json_t *manifests = json_object_get(doc, "manifests");
+	const char *id = json_text(doc, "id", "");
+	struct evidence_txn *t;
+	CLEANUP(json_put_p) json_t *private = NULL;
+	struct evidence_part part;
+	struct leaf_ref leaf;
+
+	/* Checked again: the inventory may have changed since it was proposed.
+	 */
+	if (!check_set(f, manifests, reply, &inv))
+		return;
+	private = json_object();
+	json_object_set(private, "manifests",
+			json_object_get(doc, "manifests"));
+	json_object_set(private, "signatures", json_object_get(doc, "signed"));
+	part = (struct evidence_part){ "inventory", private };
+	t = evidence_begin(f->evidence);
+	must(evidence_leaf(t, LEAF_CHANGE, id,
+			   change_fields(doc, is_bootstrap(f)), &part, 1,
+			   &leaf),
+	     "a change's leaf");
+	put_objects(t, manifests);
+	json_set_text(doc, "state", "applied");
+	json_set_new(doc, "evidence", leaf_json(&leaf));
+	evidence_put(t, NOUN_CHANGE, id, doc);
+	if (inventory_swap(f, inventory_ref(inv)) < 0)
+		must(ERR_BROKEN, "an inventory that was checked");
+	commit_answer(f, t, reply, ANSWER_OK, change_view(doc));
+}
+
+/* The signature counts; applied when it was the last that was needed. */
+static void add_signature(struct flow *f, json_t *doc,
+			  const struct statement *s, struct reply_to reply)
+{
+	json_t *signatures = json_object_get(doc, "signatures");
+	const char *id = json_text(doc, "id", "");
+	struct evidence_txn *t = evidence_begin(f->evidence);
+
+	json_array_append_new(signatures, json_string(s->human));
+	json_array_append_new(json_object_get(doc, "signed"), signed_json(s));
+	signed_put(f, t, s);
+	if (is_bootstrap(f) ||
+	    enough(f, json_object_get(doc, "diff"), signatures)) {
+		evidence_commit(t, NULL, NULL);
+		map_remove(f->changes, id);
+		apply_change(f, doc, reply);
+		json_decref(doc);
+		return;
+	}
+	evidence_put(t, NOUN_CHANGE, id, doc);
+	map_put(f->changes, id, doc);
+	commit_answer(f, t, reply, ANSWER_WAITING, change_view(doc));
+}
+
+static bool may_sign_change(struct flow *f, const struct statement *s,
+			    const char *digest, struct reply_to reply)
+{
+	if (strcmp(json_text(s->body, "digest", ""), digest) != 0) {
+		answer_problem(reply, ANSWER_CONFLICT, "another-change",
+			       "The signature is over another change.");
+		return false;
+	}
+	if (!human_is(f, s->human, "administrators")) {
+		answer_problem(reply, ANSWER_DENIED, "may-not-administer",
+			       "Only administrators change the inventory.");
+		return false;
+	}
+	return true;
+}
+
+/* Who gains by a manifest may not sign it: their own entry. */
+static bool signs_for_self(const json_t *manifests, const char *human)
+{
+	const json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest)
+	{
+		if (!strcmp(json_text(manifest, "kind", ""), "Human") &&
+		    !strcmp(json_text(json_object_in(manifest, "metadata"),
+				      "name", ""),
+			    human))
+			return true;
+	}
+	return false;
+}
+
+static bool gains_by_it(struct flow *f, const json_t *manifests,
+			const json_t *diff, const char *human)
+{
+	const json_t *row;
+	size_t at;
+
+	if (is_bootstrap(f) || !signs_for_self(manifests, human))
+		return false;
+	json_array_foreach(diff, at, row)
+	{
+		if (!strcmp(json_text(row, "kind", ""), "Human") &&
+		    !strcmp(json_text(row, "name", ""), human) &&
+		    strcmp(json_text(row, "op", ""), "unchanged") != 0)
+			return true;
+	}
+	return false;
+}
+
+void flow_change_propose(struct flow *f, const json_t *manifests,
+			 const json_t *signed_form, struct reply_to reply)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+	struct statement s;
+	char id[ID_MAX];
+	json_t *doc;
+
+	if (!check_set(f, manifests, reply, &inv))
+		return;
+	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
+		return;
+	doc = change_doc(f, manifests);
+	id_new("chg", id);
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "state", "waiting");
+	json_set_time(doc, "created", clock_wall_ms());
+	json_object_set(doc, "manifests", (json_t *)(uintptr_t)manifests);
+	json_set_new(doc, "signatures", json_array());
+	json_set_new(doc, "signed", json_array());
+	if (!may_sign_change(f, &s, json_text(doc, "digest", ""), reply)) {
+		json_decref(doc);
+	} else if (!has_changes(json_object_get(doc, "diff"))) {
+		json_set_text(doc, "state", "unchanged");
+		answer(reply, ANSWER_OK, change_view(doc));
+		json_decref(doc);
+	} else if (gains_by_it(f, manifests, json_object_get(doc, "diff"),
+			       s.human)) {
+		answer_problem(reply, ANSWER_DENIED, "gains-by-it",
+			       "Who gains by a change does not sign it.");
+		json_decref(doc);
+	} else {
+		add_signature(f, doc, &s, reply);
+	}
+	statement_clear(&s);
+}
+
+void flow_change_sign(struct flow *f, const char *id, const json_t *signed_form,
+		      struct reply_to reply)
+{
+	json_t *doc = map_get(f->changes, id);
+	struct statement s;
+
+	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
+		return;
+	if (!doc)
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-change",
+			       "No such change waits for signatures.");
+	else if (json_has_text(json_object_get(doc, "signatures"), s.human))
+		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
+			       "This person has signed the change already.");
+	else if (gains_by_it(f, json_object_get(doc, "manifests"),
+			     json_object_get(doc, "diff"), s.human))
+		answer_problem(reply, ANSWER_DENIED, "gains-by-it",
+			       "Who gains by a change does not sign it.");
+	else if (may_sign_change(f, &s, json_text(doc, "digest", ""), reply))
+		add_signature(f, doc, &s, reply);
+	statement_clear(&s);
+}
+
+/* ---- the snapshot
+ * -------------------------------------------------------------------- */
+
+static json_t *trust_domains(const struct inventory *inv)
+{
+	json_t *domains = json_array();
+	const char *id;
+	json_t *manifest;
+
+	json_object_foreach((json_t *)(uintptr_t)inventory_manifests(inv), id,
+			    manifest)
+	{
+		if (!strcmp(json_text(manifest, "kind", ""), "TrustDomain"))
+			json_array_append(domains,
+					  json_object_get(manifest, "spec"));
+	}
+	return domains;
+}
+
+static void log_faults(const json_t *faults)
+{
+	const json_t *fault;
+	size_t at;
+
+	json_array_foreach(faults, at, fault) log_warning(
+		"bundle-not-usable", "why=\"%s\"", json_string_value(fault));
+}
+
+int inventory_swap(struct flow *f, struct inventory *owned)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = owned;
+	CLEANUP(json_put_p) json_t *domains = trust_domains(inv);
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	CLEANUP(json_put_p) json_t *entities = inventory_entities(inv);
+	struct policy_world *world = NULL;
+
+	if (f->bundle)
+		TRY(policy_world_build(f->bundle, entities, &world));
+	policy_world_unref(f->world);
+	f->world = world;
+	inventory_unref(f->inventory);
+	f->inventory = TAKE(inv);
+	trust_set(f->trust, domains, &faults);
+	log_faults(faults);
+	return 0;
+}
+
+/* ---- the beginning
+ * --------------------------------------------------------------------- */
+
+static json_t *manifest_new(const char *kind, const char *name, json_t *spec)
+{
+	json_t *manifest = json_object();
+	json_t *metadata = json_object();
+
+	json_set_text(metadata, "name", name);
+	json_set_text(manifest, "kind", kind);
+	json_set_new(manifest, "metadata", metadata);
+	json_set_new(manifest, "spec", spec);
+	return manifest;
+}
+
+static json_t *first_human(const json_t *bootstrap)
+{
+	json_t *spec = json_object();
+	json_t *groups = json_array();
+	json_t *keys = json_array();
+
+	json_array_append_new(groups, json_string("administrators"));
+	json_array_append_new(keys,
+			      json_string(json_text(bootstrap, "key", "")));
+	json_set_new(spec, "groups", groups);
+	json_set_new(spec, "keys", keys);
+	json_set_text(spec, "timezone",
+		      json_text(bootstrap, "timezone", "UTC"));
+	return manifest_new("Human", json_text(bootstrap, "admin", ""), spec);
+}
+
+/*
+ * Genesis: the first administrator, their group and the first policy bundle,
+ * as the operator who ran `writ init` gave them.
+ */
+int begin_log(struct flow *f, const struct flow_config *config)
+{
+	CLEANUP(json_put_p) json_t *manifests = json_array();
+	CLEANUP(json_put_p) json_t *all = json_object();
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	CLEANUP(json_put_p) json_t *private = json_object();
+	CLEANUP(json_put_p) json_t *setting = json_object();
+	struct evidence_part part = { "inventory", private };
+	struct inventory *inv = NULL;
+	struct evidence_txn *t;
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+	json_t *manifest;
+	size_t at;
+
+	json_array_append_new(manifests, manifest_new("Group", "administrators",
+						      json_object()));
+	json_array_append_new(manifests, first_human(config->bootstrap));
+	json_array_append_new(
+		manifests, manifest_new("PolicyBundle", "governance",
+					json_deep_copy(config->policy_bundle)));
+	json_array_foreach(manifests, at, manifest)
+	{
+		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+
+		json_object_set(all, id, manifest);
+	}
+	CLEANUP(json_put_p) json_t *shapes = shape_faults(manifests);
+
+	if (json_array_size(shapes))
+		return error_set(
+			ERR_SYNTAX, "bootstrap: %s: %s",
+			json_text(json_array_get(shapes, 0), "at", ""),
+			json_text(json_array_get(shapes, 0), "detail", ""));
+	inventory_build(all, &inv, &faults);
+	if (!inv)
+		return error_set(
+			ERR_SYNTAX, "bootstrap: %s",
+			json_text(json_array_get(faults, 0), "detail", ""));
+	TRY(policy_load(f, "governance", config->policy_bundle));
+	TRY(inventory_swap(f, inv));
+	json_set_text(fields, "origin", f->origin);
+	json_set_text(fields, "bundle", f->bundle_digest);
+	json_object_set(private, "manifests", manifests);
+	t = evidence_begin(f->evidence);
+	TRY(evidence_leaf(t, LEAF_GENESIS, NULL, fields, &part, 1, &leaf));
+	put_objects(t, manifests);
+	json_set_text(setting, "id", "bundle");
+	json_set_text(setting, "name", "governance");
+	json_set_text(setting, "digest", f->bundle_digest);
+	evidence_put(t, NOUN_SETTING, "bundle", setting);
+	evidence_commit(t, NULL, NULL);
+	return 0;
+}

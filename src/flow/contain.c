@@ -1,0 +1,319 @@
+/*
+ * Containment: one signature freezes an agent or a task.  Nothing new arms,
+ * what waits is withdrawn, grants end and are read back; every point is listed
+ * with its proof.  Letting go takes two signatures.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum { RELEASE_SIGNATURES = 2 };
+
+bool is_contained(const struct flow *f, const char *agent, const char *task)
+{
+	const json_t *doc;
+	size_t at = 0;
+
+	while ((doc = map_next(f->containments, &at, NULL))) {
+		const char *kind = json_text(doc, "kind", "");
+		const char *name = json_text(doc, "name", "");
+
+		if (!strcmp(kind, "agent") && agent && !strcmp(name, agent))
+			return true;
+		if (!strcmp(kind, "task") && task && !strcmp(name, task))
+			return true;
+	}
+	return false;
+}
+
+json_t *containment_view(const json_t *doc)
+{
+	static const char *const members[] = { "id",	   "kind",   "name",
+					       "reason",   "by",     "at",
+					       "state",	   "points", "released",
+					       "evidence", "signers" };
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(doc, members[i]);
+
+		if (value)
+			json_object_set(view, members[i], value);
+	}
+	return view;
+}
+
+static json_t *find_point(const json_t *doc, const char *id)
+{
+	json_t *point;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "points"), at, point)
+	{
+		if (!strcmp(json_text(point, "id", ""), id))
+			return point;
+	}
+	return NULL;
+}
+
+void containment_note(struct flow *f, const char *grant, const char *state,
+		      const struct leaf_ref *leaf, struct evidence_txn *t)
+{
+	json_t *doc;
+	size_t at = 0;
+
+	while ((doc = map_next(f->containments, &at, NULL))) {
+		json_t *point = find_point(doc, grant);
+
+		if (!point)
+			continue;
+		json_set_text(point, "state", state);
+		json_set_new(point, "evidence", leaf_json(leaf));
+		evidence_put(t, NOUN_CONTAINMENT, json_text(doc, "id", ""),
+			     doc);
+	}
+}
+
+static void add_point(json_t *doc, const char *kind, const char *id,
+		      const char *state)
+{
+	json_t *point = json_object();
+
+	json_set_text(point, "kind", kind);
+	json_set_text(point, "id", id);
+	json_set_text(point, "state", state);
+	json_array_append_new(json_object_get(doc, "points"), point);
+}
+
+static bool concerns(const json_t *doc, const json_t *thing, const char *task)
+{
+	const char *kind = json_text(doc, "kind", "");
+	const char *name = json_text(doc, "name", "");
+
+	if (!strcmp(kind, "agent"))
+		return !strcmp(json_text(thing, "agent", ""), name);
+	return !strcmp(task, name);
+}
+
+static void freeze_tasks(struct flow *f, json_t *doc)
+{
+	CLEANUP(mem_free_p)
+	struct task **list = mem_array(map_count(f->tasks) + 1, sizeof(*list));
+	struct task *t;
+	size_t count = 0;
+	size_t at = 0;
+
+	while ((t = map_next(f->tasks, &at, NULL))) {
+		if (concerns(doc, t->doc, t->id))
+			list[count++] = t;
+	}
+	for (size_t i = 0; i < count; i++) {
+		add_point(doc, "task", list[i]->id, "frozen");
+		task_end(list[i], "contained");
+	}
+}
+
+/* Points before their ends begin, so that each end finds its point. */
+static void list_points(struct flow *f, json_t *doc)
+{
+	const struct request *r;
+	const struct grant *g;
+	size_t at = 0;
+
+	while ((r = map_next(f->requests, &at, NULL))) {
+		if (concerns(doc, r->doc, json_text(r->doc, "task", "")) &&
+		    !request_state_is_end(r->state))
+			add_point(doc, "request", r->id, "withdrawn");
+	}
+	at = 0;
+	while ((g = map_next(f->grants, &at, NULL))) {
+		const json_t *holder;
+		size_t i;
+
+		json_array_foreach(json_object_get(g->doc, "holders"), i,
+				   holder)
+		{
+			if (concerns(doc, holder,
+				     json_text(holder, "task", ""))) {
+				add_point(doc, "grant", g->id, "ending");
+				break;
+			}
+		}
+	}
+}
+
+static const char *contain_fault(struct flow *f, const struct statement *s)
+{
+	const char *kind = json_text(s->body, "kind", "");
+	const char *name = json_text(s->body, "name", "");
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	struct policy_answer policy = { 0 };
+	bool allowed;
+
+	if (!strcmp(kind, "agent") &&
+	    !inventory_find(f->inventory, MANIFEST_AGENT, name))
+		return "There is no such agent.";
+	if (!strcmp(kind, "task") && !task_find(f, name))
+		return "There is no such open task.";
+	ask = ask_administer(s->human, "Agent", true, clock_wall_ms(), 1);
+	allowed = policy_ask(f->linked, f->world, ask, &policy) == 0 &&
+		  policy.allow;
+	policy_answer_clear(&policy);
+	/* An owner may always stop what they answer for. */
+	if (!allowed && !strcmp(kind, "agent"))
+		allowed =
+			!strcmp(json_text(inventory_spec(f->inventory,
+							 MANIFEST_AGENT, name),
+					  "owner", ""),
+				s->human);
+	return allowed ? NULL : "Only an administrator or the owner contains.";
+}
+
+static json_t *containment_doc(const struct statement *s)
+{
+	json_t *doc = json_object();
+	char id[ID_MAX];
+
+	id_new("ctn", id);
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "kind", json_text(s->body, "kind", ""));
+	json_set_text(doc, "name", json_text(s->body, "name", ""));
+	json_set_text(doc, "reason", json_text(s->body, "reason", ""));
+	json_set_text(doc, "by", s->human);
+	json_set_time(doc, "at", clock_wall_ms());
+	json_set_text(doc, "state", "in-force");
+	json_set_new(doc, "points", json_array());
+	json_set_new(doc, "signers", json_array());
+	return doc;
+}
+
+static void contain(struct flow *f, const struct statement *s,
+		    struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
+	CLEANUP(json_put_p) json_t *kept = signed_json(s);
+	struct evidence_part part = { subject, kept };
+	json_t *doc = containment_doc(s);
+	const char *id = json_text(doc, "id", "");
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "kind", json_text(doc, "kind", ""));
+	must(evidence_leaf(t, LEAF_CONTAIN, id, fields, &part, 1, &leaf),
+	     "a containment's leaf");
+	json_set_new(doc, "evidence", leaf_json(&leaf));
+	list_points(f, doc);
+	signed_put(f, t, s);
+	evidence_put(t, NOUN_CONTAINMENT, id, doc);
+	evidence_commit(t, NULL, NULL);
+	map_put(f->containments, id, doc);
+	must(policy_relink(f), "linking a quarantine");
+	freeze_tasks(f, doc);
+	t = evidence_begin(f->evidence);
+	evidence_put(t, NOUN_CONTAINMENT, id, doc);
+	commit_answer(f, t, reply, ANSWER_CREATED, containment_view(doc));
+}
+
+void flow_contain(struct flow *f, const json_t *signed_form,
+		  struct reply_to reply)
+{
+	struct statement s;
+	const char *why;
+
+	if (!signed_take(f, signed_form, STATEMENT_CONTAIN, reply, &s))
+		return;
+	why = contain_fault(f, &s);
+	if (why)
+		answer_problem(reply, ANSWER_DENIED, "may-not-contain", "%s",
+			       why);
+	else
+		contain(f, &s, reply);
+	statement_clear(&s);
+}
+
+/* ---- release
+ * ------------------------------------------------------------------------ */
+
+static bool policy_lets_release(struct flow *f, const char *human,
+				int64_t signatures)
+{
+	CLEANUP(json_put_p)
+	json_t *ask = ask_administer(human, "Release", false, clock_wall_ms(),
+				     signatures);
+	struct policy_answer policy = { 0 };
+	bool allowed = policy_ask(f->linked, f->world, ask, &policy) == 0 &&
+		       policy.allow;
+
+	policy_answer_clear(&policy);
+	return allowed;
+}
+
+static void record_release(struct flow *f, json_t *doc,
+			   const struct statement *s, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
+	CLEANUP(json_put_p) json_t *kept = signed_json(s);
+	struct evidence_part part = { subject, kept };
+	const char *id = json_text(doc, "id", "");
+	int64_t signers =
+		(int64_t)json_array_size(json_object_get(doc, "signers"));
+	bool released = signers >= RELEASE_SIGNATURES &&
+			policy_lets_release(f, s->human, signers);
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_int(fields, "signatures", signers);
+	json_set_flag(fields, "released", released);
+	must(evidence_leaf(t, LEAF_RELEASE, id, fields, &part, 1, &leaf),
+	     "a release's leaf");
+	signed_put(f, t, s);
+	if (released) {
+		json_set_text(doc, "state", "released");
+		json_set_new(doc, "released", leaf_json(&leaf));
+	}
+	evidence_put(t, NOUN_CONTAINMENT, id, doc);
+	if (released) {
+		map_remove(f->containments, id);
+		must(policy_relink(f), "unlinking a quarantine");
+	}
+	commit_answer(f, t, reply, released ? ANSWER_OK : ANSWER_WAITING,
+		      containment_view(doc));
+	if (released)
+		json_decref(doc);
+}
+
+void flow_release(struct flow *f, const char *id, const json_t *signed_form,
+		  struct reply_to reply)
+{
+	json_t *doc = map_get(f->containments, id);
+	json_t *signers;
+	struct statement s;
+
+	if (!signed_take(f, signed_form, STATEMENT_RELEASE, reply, &s))
+		return;
+	signers = doc ? json_object_get(doc, "signers") : NULL;
+	if (!doc || strcmp(json_text(s.body, "containment", ""), id) != 0) {
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-containment",
+			       "No such containment is in force.");
+	} else if (!human_is(f, s.human, "administrators")) {
+		answer_problem(reply, ANSWER_DENIED, "may-not-release",
+			       "Only administrators release.");
+	} else if (json_has_text(signers, s.human)) {
+		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
+			       "This person has signed the release already.");
+	} else {
+		json_array_append_new(signers, json_string(s.human));
+		record_release(f, doc, &s, reply);
+	}
+	statement_clear(&s);
+}
+
+void containment_load(struct flow *f, json_t *doc)
+{
+	map_put(f->containments, json_text(doc, "id", ""), json_incref(doc));
+}

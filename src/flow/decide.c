@@ -1,0 +1,593 @@
+/*
+ * Deciding: facts of the authority in, route out.  The verdict of policy is
+ * turned into one of the four routes; time is lowered and evidence demanded
+ * before anybody is asked to sign.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "flow/state.h"
+#include "govern/approval.h"
+
+static const char *const route_names[] = {
+	[ROUTE_DENY] = "deny",
+	[ROUTE_APPROVAL] = "approval",
+	[ROUTE_AUTO] = "auto",
+	[ROUTE_RECOMMEND] = "recommend",
+};
+
+const char *route_name(enum route route)
+{
+	return route_names[route];
+}
+
+void decided_clear(struct decided *d)
+{
+	json_decref(d->decision);
+	json_decref(d->facts);
+	*d = (struct decided){ 0 };
+}
+
+/* ---- who gains
+ * ------------------------------------------------------------------ */
+
+static void gather_gainers(const struct inventory *inv, const char *target,
+			   const json_t *list, json_t *humans, json_t *agents)
+{
+	const json_t *gainer;
+	size_t at;
+
+	json_array_foreach(list, at, gainer)
+	{
+		CLEANUP(mem_free_p)
+		char *account = mem_format("%s/%s", target,
+					   json_text(gainer, "id", ""));
+		bool agent = false;
+		const char *name =
+			inventory_owner_of_account(inv, account, &agent);
+
+		if (name)
+			json_array_append_new(agent ? agents : humans,
+					      json_string(name));
+	}
+}
+
+/* Names of those who vouched for the evidence of a request. */
+static json_t *vouched_by(struct flow *f, const json_t *doc);
+
+void decide_people(struct flow *f, const json_t *doc, const json_t *found,
+		   json_t **ret_humans, json_t **ret_agents,
+		   json_t **ret_barred)
+{
+	CLEANUP(json_put_p) json_t *vouched = vouched_by(f, doc);
+	const struct task *task = task_find(f, json_text(doc, "task", ""));
+
+	*ret_humans = json_array();
+	*ret_agents = json_array();
+	gather_gainers(f->inventory, json_text(doc, "target", ""),
+		       json_object_get(found, "gains"), *ret_humans,
+		       *ret_agents);
+	*ret_barred =
+		approval_barred(f->inventory, json_text(doc, "agent", ""),
+				task ? json_text(task->doc, "class", "") : "",
+				*ret_humans, *ret_agents, vouched);
+	if (json_text(doc, "sponsor", NULL) &&
+	    !json_has_text(*ret_barred, json_text(doc, "sponsor", "")))
+		json_array_append(*ret_barred, json_object_get(doc, "sponsor"));
+}
+
+/* Power to oneself, one's owner, or a sibling of the same owner. */
+static bool is_self_dealing(const struct flow *f, const char *agent,
+			    const json_t *humans, const json_t *agents)
+{
+	const char *owner =
+		json_text(inventory_spec(f->inventory, MANIFEST_AGENT, agent),
+			  "owner", "");
+	const json_t *name;
+	size_t at;
+
+	if (json_has_text(humans, owner))
+		return true;
+	json_array_foreach(agents, at, name)
+	{
+		const json_t *spec = inventory_spec(
+			f->inventory, MANIFEST_AGENT, json_string_value(name));
+
+		if (!strcmp(json_text(spec, "owner", owner), owner))
+			return true;
+	}
+	return false;
+}
+
+/* ---- evidence
+ * ------------------------------------------------------------------------ */
+
+static json_t *vouchers_for(struct flow *f, const json_t *doc)
+{
+	json_t *found = NULL;
+	const char *subject = json_text(doc, "subject", "");
+
+	if (store_find(evidence_reader(f->evidence), NOUN_VOUCHER, "subject",
+		       subject, NULL, 64, &found) < 0)
+		return json_array();
+	return found;
+}
+
+static bool voucher_holds(const struct flow *f, const json_t *voucher,
+			  int64_t now_ms)
+{
+	int64_t expires = 0;
+
+	return clock_parse(json_text(voucher, "expires", ""), &expires) == 0 &&
+	       now_ms < expires &&
+	       inventory_human_is_active(f->inventory,
+					 json_text(voucher, "human", ""));
+}
+
+static json_t *vouched_by(struct flow *f, const json_t *doc)
+{
+	CLEANUP(json_put_p) json_t *vouchers = vouchers_for(f, doc);
+	json_t *names = json_array();
+	const json_t *voucher;
+	size_t at;
+
+	json_array_foreach(vouchers, at, voucher)
+		json_array_append(names, json_object_get(voucher, "human"));
+	return names;
+}
+
+static void have(json_t *kinds, const char *kind)
+{
+	if (!json_has_text(kinds, kind))
+		json_array_append_new(kinds, json_string(kind));
+}
+
+/*
+ * Kinds of evidence that stand for this request: vouched for by people, made by
+ * the authority (a plan that can be undone is its own change and rollback
+ * plan), or attached to the task.
+ */
+static json_t *evidence_kinds(struct flow *f, const struct task *task,
+			      const json_t *doc, const json_t *found,
+			      int64_t now_ms)
+{
+	CLEANUP(json_put_p) json_t *vouchers = vouchers_for(f, doc);
+	const json_t *records = json_object_get(task->doc, "records");
+	json_t *kinds = json_array();
+	const json_t *voucher;
+	size_t at;
+
+	json_array_foreach(vouchers, at, voucher)
+	{
+		if (voucher_holds(f, voucher, now_ms))
+			have(kinds, json_text(voucher, "kind", ""));
+	}
+	if (!found || json_is_object(json_object_get(found, "undo"))) {
+		have(kinds, "change_plan");
+		have(kinds, "rollback_plan");
+	}
+	if (json_int(records, "prompt", 0) > 0)
+		have(kinds, "prompt");
+	if (json_int(records, "tool_trace", 0) > 0)
+		have(kinds, "tool_trace");
+	return kinds;
+}
+
+/* Kinds the class demands of every request and that are not there. */
+static json_t *class_lacks(const json_t *class, const json_t *kinds)
+{
+	json_t *missing = json_array();
+	json_t *kind;
+	size_t at;
+
+	json_array_foreach(json_object_get(class, "requiresEvidence"), at, kind)
+	{
+		if (!json_has_text(kinds, json_string_value(kind)))
+			json_array_append(missing, kind);
+	}
+	return missing;
+}
+
+/* ---- classification
+ * ---------------------------------------------------------------------- */
+
+bool decide_classify(const struct flow *f, const json_t *doc,
+		     const json_t *found, struct classification *ret)
+{
+	const struct action *action =
+		action_find(json_text(doc, "action", NULL));
+	const char *resource = json_text(found ? found : doc, "resource", "");
+
+	if (!action ||
+	    !inventory_classify(f->inventory, json_text(doc, "target", ""),
+				action->resource_type, resource,
+				json_object_get(found, "nestedIn"), ret))
+		return false;
+	if (!found && !ret->matched) {
+		/* The name may be another spelling of a lower resource. */
+		ret->tier = 0;
+		ret->sensitivity = 0;
+		ret->sign_off = false;
+	}
+	return true;
+}
+
+/* ---- facts
+ * ----------------------------------------------------------------------------------
+ */
+
+/* Facts with the values they borrow. */
+struct gathered {
+	struct facts facts;
+	json_t *humans;
+	json_t *agents;
+	json_t *barred;
+	json_t *evidence;
+	json_t *approvals;
+	json_t *planes;
+	json_t *lacks; /* evidence of the class that is missing */
+};
+
+static void gathered_clear(struct gathered *g)
+{
+	json_decref(g->humans);
+	json_decref(g->agents);
+	json_decref(g->barred);
+	json_decref(g->evidence);
+	json_decref(g->approvals);
+	json_decref(g->planes);
+	json_decref(g->lacks);
+}
+
+static void gather_time(const struct flow *f, const json_t *class,
+			struct facts *facts)
+{
+	const json_t *owner = inventory_spec(f->inventory, MANIFEST_HUMAN,
+					     json_text(class, "owner", ""));
+
+	/* An unknown zone leaves the hour that permits least. */
+	if (clock_local(facts->now_ms, json_text(owner, "timezone", "UTC"),
+			&facts->weekday, &facts->hour) < 0) {
+		facts->weekday = 7;
+		facts->hour = 0;
+	}
+}
+
+static void gather_target(struct flow *f, const json_t *doc,
+			  const json_t *found, struct gathered *g)
+{
+	struct facts *facts = &g->facts;
+	const char *agent = json_text(doc, "agent", "");
+
+	facts->own_rollback = json_flag(doc, "ownRollback", false);
+	if (!found) {
+		facts->reversible = true;
+		facts->blast_radius = 0;
+		facts->self_dealing = false;
+		return;
+	}
+	facts->blast_radius = json_int(found, "blastRadius", INT32_MAX);
+	facts->reversible =
+		json_is_object(json_object_get(found, "undo")) &&
+		json_flag(found, "atomic", false) &&
+		drill_passed(f, json_text(doc, "target", ""),
+			     json_text(doc, "action", ""), facts->now_ms);
+	facts->self_dealing = is_self_dealing(f, agent, g->humans, g->agents);
+}
+
+static void gather_planes(const struct task *task, const char *plane,
+			  struct gathered *g)
+{
+	const json_t *touched = json_object_get(task->doc, "planesTouched");
+
+	g->planes =
+		touched ? json_copy(json_object_get(task->doc, "planesTouched"))
+			: json_array();
+	if (!json_has_text(g->planes, plane))
+		json_array_append_new(g->planes, json_string(plane));
+}
+
+static void gather(struct flow *f, const struct task *task, const json_t *doc,
+		   const json_t *found, const char *plane, bool attested,
+		   struct gathered *g)
+{
+	struct facts *facts = &g->facts;
+	const char *class_name = json_text(task->doc, "class", "");
+	const json_t *class =
+		inventory_spec(f->inventory, MANIFEST_TASK_CLASS, class_name);
+	const struct action *action = action_find(json_text(doc, "action", ""));
+
+	*g = (struct gathered){ 0 };
+	facts_init(facts);
+	facts->now_ms = clock_wall_ms();
+	decide_people(f, doc, found, &g->humans, &g->agents, &g->barred);
+	g->evidence = evidence_kinds(f, task, doc, found, facts->now_ms);
+	g->lacks = class_lacks(class, g->evidence);
+	g->approvals = approval_count(
+		f->inventory, json_object_get(doc, "approvals"), g->barred);
+	gather_time(f, class, facts);
+	gather_target(f, doc, found, g);
+	gather_planes(task, plane, g);
+	facts->change_freeze = false;
+	facts->attested = attested;
+	facts->recommend = !strcmp(json_text(doc, "mode", ""), "recommend");
+	facts->covered = json_has_text(json_object_get(class, "actions"),
+				       action->name) &&
+			 json_has_text(json_object_get(task->doc, "actions"),
+				       action->name);
+	facts->monitored =
+		true;	       /* no class of this inventory names detectors */
+	facts->risk_score = 0; /* no detector is enrolled: nothing is said */
+	facts->ttl_s = json_int(doc, "ttlSeconds", 0);
+	facts->gains_humans = g->humans;
+	facts->gains_agents = g->agents;
+	facts->evidence = g->evidence;
+	facts->approvals = g->approvals;
+	facts->planes = g->planes;
+	meter_read(f, json_text(doc, "agent", ""), facts->now_ms, action,
+		   facts->reversible, plane, facts);
+}
+
+/* ---- the verdict as a route
+ * --------------------------------------------------------------------- */
+
+static json_t *policies_json(const struct flow *f, const json_t *ids)
+{
+	json_t *out = json_array();
+	const json_t *id;
+	size_t at;
+
+	json_array_foreach(ids, at, id)
+	{
+		const char *name = json_string_value(id);
+		const char *title = policy_title(f->linked, name);
+		json_t *row = json_object();
+
+		json_set_text(row, "id", name);
+		json_set_text(row, "title", title ? title : name);
+		json_array_append_new(out, row);
+	}
+	return out;
+}
+
+static char *titles_joined(const json_t *policies)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(4096);
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(policies, at, row) buf_putf(
+		&b, "%s%s", at ? "; " : "", json_text(row, "title", ""));
+	return buf_take_text(&b);
+}
+
+static char *names_joined(const json_t *names)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(4096);
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(names, at, name)
+		buf_putf(&b, "%s%s", at ? ", " : "", json_string_value(name));
+	return buf_take_text(&b);
+}
+
+static void say(json_t *decision, const char *for_agent, const char *for_human)
+{
+	json_set_text(decision, "forAgent", for_agent);
+	json_set_text(decision, "forHuman", for_human);
+}
+
+static void say_denied(json_t *decision, bool nobody)
+{
+	CLEANUP(mem_free_p)
+	char *titles = titles_joined(json_object_get(decision, "policies"));
+	CLEANUP(mem_free_p) char *agent = NULL;
+	CLEANUP(mem_free_p) char *human = NULL;
+
+	json_set_text(decision, "cause", "policy");
+	if (nobody) {
+		say(decision,
+		    "Too few people may sign this. Asking again will not help "
+		    "until somebody else can.",
+		    "Everybody who could approve is barred, suspended or "
+		    "missing from the group that would be asked.");
+		json_set_text(decision, "code", "nobody-may-approve");
+		return;
+	}
+	agent = mem_format("Nothing that you or anybody could add makes this "
+			   "allowed now: %s.",
+			   *titles ? titles : "no policy permits it");
+	human = mem_format("Denied by policy: %s.",
+			   *titles ? titles : "no policy permits it");
+	say(decision, agent, human);
+}
+
+static void say_evidence(json_t *decision, const json_t *missing)
+{
+	CLEANUP(mem_free_p) char *kinds = names_joined(missing);
+	CLEANUP(mem_free_p)
+	char *agent = mem_format("Missing evidence: %s. Have a person vouch "
+				 "for it (prompt and tool_trace: attach it to "
+				 "the task), then ask again.",
+				 kinds);
+	CLEANUP(mem_free_p)
+	char *human = mem_format("Refused for lack of evidence: %s.", kinds);
+
+	json_set_text(decision, "cause", "evidence");
+	json_set_text(decision, "remedy", kinds);
+	say(decision, agent, human);
+}
+
+static void say_approval(json_t *decision, const json_t *groups)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(1024);
+	CLEANUP(mem_free_p) char *agent = NULL;
+	const char *group;
+	const json_t *count;
+	bool first = true;
+
+	json_object_foreach((json_t *)(uintptr_t)groups, group, count)
+	{
+		buf_putf(&b, "%s%" JSON_INTEGER_FORMAT " of %s",
+			 first ? "" : ", ", json_integer_value(count), group);
+		first = false;
+	}
+	agent = mem_format("People must sign this plan: %s. Wait for the "
+			   "request, do not ask again.",
+			   buf_text(&b));
+	say(decision, agent,
+	    "It would be allowed once the people named have signed exactly "
+	    "this plan.");
+}
+
+static json_t *merge_missing(const json_t *requires, const json_t *lacks)
+{
+	json_t *missing = json_array();
+	json_t *kind;
+	size_t at;
+
+	json_array_foreach(json_object_get(requires, "evidence"), at, kind)
+		json_array_append(missing, kind);
+	json_array_foreach(lacks, at, kind)
+	{
+		if (!json_has_text(missing, json_string_value(kind)))
+			json_array_append(missing, kind);
+	}
+	return missing;
+}
+
+static size_t members_of(void *cookie, const char *group, const char **names,
+			 size_t max)
+{
+	const struct flow *f = cookie;
+
+	return inventory_members(f->inventory, group, names, max);
+}
+
+/* Everything one pass of deciding needs. */
+struct question {
+	struct flow *flow;
+	const struct task *task;
+	struct ask_resource resource;
+	struct ask_task ask_task;
+	const struct action *action;
+	struct gathered *gathered;
+	int64_t request_expires_ms;
+};
+
+static json_t *build_ask(const struct question *q)
+{
+	return ask_action(q->action->name, &q->ask_task, &q->resource,
+			  &q->gathered->facts, q->gathered->barred,
+			  q->request_expires_ms);
+}
+
+static void keep_verdict(struct flow *f, const struct policy_verdict *v,
+			 struct decided *ret)
+{
+	json_set_new(ret->decision, "policies", policies_json(f, v->policies));
+	if (json_array_size(v->errors))
+		json_object_set(ret->decision, "errors", v->errors);
+	json_set_text(ret->decision, "bundle", f->bundle_digest);
+	json_set_text(ret->decision, "engine", policy_engine());
+}
+
+static enum route route_of(const struct policy_verdict *v,
+			   const struct gathered *g, struct decided *ret)
+{
+	CLEANUP(json_put_p)
+	json_t *missing = merge_missing(v->requires, g->lacks);
+	json_t *groups = json_object_get(v->requires, "approvals");
+
+	if (v->decision == POLICY_DENY) {
+		say_denied(ret->decision, v->nobody);
+		return ROUTE_DENY;
+	}
+	if (json_array_size(missing)) {
+		json_t *requires = json_deep_copy(v->requires);
+
+		if (!requires)
+		requires = json_object();
+		json_object_set(requires, "evidence", missing);
+		json_set_new(ret->decision, "requires", requires);
+		say_evidence(ret->decision, missing);
+		return ROUTE_DENY;
+	}
+	if (v->decision == POLICY_PENDING) {
+		json_object_set(ret->decision, "requires", v->requires);
+		say_approval(ret->decision, groups);
+		return ROUTE_APPROVAL;
+	}
+	say(ret->decision, "Allowed.", "Allowed by policy on the facts.");
+	return g->facts.recommend ? ROUTE_RECOMMEND : ROUTE_AUTO;
+}
+
+/* One pass; true if the time was lowered and it must be asked again. */
+static bool decide_once(const struct question *q, struct decided *ret)
+{
+	struct policy_verdict verdict = { 0 };
+	struct policy_people people = { members_of, q->flow };
+	struct facts *facts = &q->gathered->facts;
+	const char *longest;
+	bool again = false;
+
+	json_decref(ret->facts);
+	json_decref(ret->decision);
+	ret->decision = json_object();
+	ret->facts = build_ask(q);
+	if (policy_decide(q->flow->linked, q->flow->world, ret->facts, &people,
+			  &verdict) < 0)
+		verdict.decision = POLICY_DENY;
+	longest = json_text(verdict.requires, "maxTtl", NULL);
+	if (verdict.decision == POLICY_PENDING && longest)
+		again = clock_parse_duration(longest, &facts->ttl_s) == 0;
+	keep_verdict(q->flow, &verdict, ret);
+	if (!again)
+		ret->route = route_of(&verdict, q->gathered, ret);
+	ret->ttl_s = facts->ttl_s;
+	policy_verdict_clear(&verdict);
+	return again;
+}
+
+static void decide_unavailable(struct decided *ret, const char *detail)
+{
+	ret->decision = json_object();
+	ret->facts = json_object();
+	ret->route = ROUTE_DENY;
+	json_set_new(ret->decision, "policies", json_array());
+	json_set_text(ret->decision, "cause", "unavailable");
+	say(ret->decision, detail, detail);
+}
+
+void decide(struct flow *f, const struct task *task, const json_t *doc,
+	    const json_t *found, bool attested, struct decided *ret)
+{
+	struct gathered g;
+	struct question q = {
+		.flow = f,
+		.task = task,
+		.action = action_find(json_text(doc, "action", NULL)),
+		.gathered = &g,
+	};
+	const char *target = json_text(doc, "target", "");
+
+	*ret = (struct decided){ 0 };
+	if (!q.action || !decide_classify(f, doc, found, &q.resource.class)) {
+		decide_unavailable(ret, "There is no such target or action.");
+		return;
+	}
+	q.resource.type = q.action->resource_type;
+	q.resource.target = target;
+	q.resource.id = json_text(found ? found : doc, "resource", "");
+	task_as_ask(task, &q.ask_task);
+	/* A long way off: whether it is still open is checked by its timer. */
+	q.request_expires_ms = clock_wall_ms() + 3600 * 1000;
+	gather(f, task, doc, found, q.resource.class.plane, attested, &g);
+	/* Lowering the time twice is once more than any set needs. */
+	for (int i = 0; i < 3 && decide_once(&q, ret); i++)
+		ret->route = ROUTE_DENY;
+	if (ret->route != ROUTE_DENY)
+		json_set_int(ret->decision, "ttlSeconds", ret->ttl_s);
+	gathered_clear(&g);
+}

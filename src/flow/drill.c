@@ -1,0 +1,241 @@
+/*
+ * Drills: a marked entry of the target is added, read, removed and read again,
+ * by the same armed orders as any effect.  Only a drill that passed makes a
+ * change on that target reversible, and only for the connector build it ran on.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "flow/state.h"
+#include "govern/plan.h"
+
+enum { DRILL_DAYS = 7, DAY_MS = 24 * 3600 * 1000 };
+
+bool drill_passed(const struct flow *f, const char *target, const char *action,
+		  int64_t now_ms)
+{
+	CLEANUP(mem_free_p) char *id = mem_format("%s/%s", target, action);
+	const json_t *drill = json_object_get(f->drills, id);
+	const struct target *t = map_get(f->targets, target);
+	const json_t *spec =
+		inventory_spec(f->inventory, MANIFEST_TARGET, target);
+	int64_t days = json_int(spec, "drillDays", DRILL_DAYS);
+
+	return drill && t && json_flag(drill, "passed", false) &&
+	       !strcmp(json_text(drill, "build", ""),
+		       connector_build(t->connector)) &&
+	       now_ms < json_int(drill, "atMs", 0) + days * DAY_MS;
+}
+
+/* The two steps of a drill. */
+struct drill {
+	struct flow *flow;
+	struct reply_to reply;
+	char id[ID_MAX];
+	char *target;
+	json_t *entry; /* what the connector drills on: resource, parameters */
+	const struct action *action; /* of the step under way */
+	unsigned step;
+	json_t *steps; /* what happened */
+	json_t *plan;  /* of the step, as found */
+};
+
+static const char *const drill_actions[] = { "AddToGroup", "RemoveFromGroup" };
+
+static void drill_free(struct drill *d)
+{
+	free(d->target);
+	json_decref(d->entry);
+	json_decref(d->steps);
+	json_decref(d->plan);
+	free(d);
+}
+
+static void drill_finish(struct drill *d, bool passed, const char *detail)
+{
+	struct flow *f = d->flow;
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct evidence_part part = { "target", d->steps };
+	const struct target *target = map_get(f->targets, d->target);
+	json_t *fields = json_object();
+	json_t *body = json_object();
+	struct leaf_ref leaf;
+
+	json_set_flag(fields, "passed", passed);
+	json_set_text(fields, "build", connector_build(target->connector));
+	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, &part, 1, &leaf),
+	     "a drill's leaf");
+	for (size_t i = 0; i < ARRAY_LEN(drill_actions); i++) {
+		CLEANUP(mem_free_p)
+		char *id = mem_format("%s/%s", d->target, drill_actions[i]);
+		json_t *doc = json_object();
+
+		json_set_text(doc, "id", id);
+		json_set_flag(doc, "passed", passed);
+		json_set_text(doc, "build", connector_build(target->connector));
+		json_set_time(doc, "at", clock_wall_ms());
+		json_set_int(doc, "atMs", clock_wall_ms());
+		evidence_put(t, NOUN_DRILL, id, doc);
+		json_set_new(f->drills, id, doc);
+	}
+	json_set_text(body, "target", d->target);
+	json_set_flag(body, "passed", passed);
+	json_set_text(body, "detail", detail);
+	json_object_set(body, "steps", d->steps);
+	json_set_new(body, "evidence", leaf_json(&leaf));
+	commit_answer(f, t, d->reply, ANSWER_OK, body);
+	drill_free(d);
+}
+
+static void drill_step(struct drill *d);
+
+static void note_step(struct drill *d, const char *result)
+{
+	json_t *step = json_object();
+
+	json_set_text(step, "action", d->action->name);
+	json_set_text(step, "result", result);
+	json_array_append_new(d->steps, step);
+}
+
+static void step_over(void *cookie, const struct effect_result *result)
+{
+	struct drill *d = cookie;
+
+	note_step(d, effect_end_name(result->end));
+	if (result->end != EFFECT_APPLIED) {
+		drill_finish(d, false, result->detail);
+		return;
+	}
+	d->step++;
+	if (d->step == ARRAY_LEN(drill_actions))
+		drill_finish(d, true, "added, read, removed, read");
+	else
+		drill_step(d);
+}
+
+static void step_arm(struct drill *d, const json_t *found)
+{
+	struct flow *f = d->flow;
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	const struct target *target = map_get(f->targets, d->target);
+	struct plan_parts parts = {
+		.purpose = "drill",
+		.request = d->id,
+		.agent = "writ",
+		.task = "",
+		.class_digest = "",
+		.intent = "",
+		.action = d->action->name,
+		.target = d->target,
+		.target_digest = "",
+		.connector_build = connector_build(target->connector),
+		.found = found,
+	};
+	char digest[DIGEST_TEXT_LEN];
+	CLEANUP(mem_free_p) char *plan = plan_text(&parts, digest);
+	CLEANUP(json_put_p) json_t *private = json_string(plan);
+	struct evidence_part part = { "target", private };
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+	struct effect_order order;
+
+	json_set_text(fields, "digest", digest);
+	json_set_text(fields, "purpose", "drill");
+	must(evidence_leaf(t, LEAF_ARMED, d->id, fields, &part, 1, &leaf),
+	     "the armed leaf of a drill");
+	evidence_commit(t, NULL, NULL);
+	order = (struct effect_order){
+		.target = d->target,
+		.plan = plan,
+		.armed = leaf.index,
+		.done = step_over,
+		.cookie = d,
+	};
+	effect_run(f, &order);
+}
+
+static void step_planned(void *cookie, const struct connector_result *p)
+{
+	struct drill *d = cookie;
+
+	d->flow->in_flight--;
+	if (p->status != CONNECT_OK) {
+		note_step(d, p->reason);
+		drill_finish(d, false, p->detail);
+	} else if (json_flag(p->json, "noChange", false) && d->step == 0) {
+		/* Left over from a drill that was cut short: remove it. */
+		note_step(d, "left over");
+		d->step = 1;
+		drill_step(d);
+	} else {
+		step_arm(d, p->json);
+	}
+}
+
+static void drill_step(struct drill *d)
+{
+	const struct target *t = map_get(d->flow->targets, d->target);
+	json_t *params = json_deep_copy(d->entry);
+
+	d->action = action_find(drill_actions[d->step]);
+	if (!t || !t->up) {
+		json_decref(params);
+		drill_finish(d, false, "the connector is down");
+		return;
+	}
+	json_set_text(params, "action", d->action->name);
+	d->flow->in_flight++;
+	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_NORMAL, 0,
+		       step_planned, d);
+}
+
+static json_t *drill_entry(const struct target *t)
+{
+	const json_t *drill =
+		json_object_get(connector_describe(t->connector), "drill");
+
+	return json_is_object(drill) ? json_deep_copy(drill) : NULL;
+}
+
+void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
+		struct reply_to reply)
+{
+	const struct target *t = map_get(f->targets, target);
+	const char *fault = arming_fault(f);
+	struct statement s;
+	struct evidence_txn *txn;
+	json_t *entry;
+	struct drill *d;
+
+	if (!signed_take(f, signed_form, STATEMENT_DRILL, reply, &s))
+		return;
+	entry = t && t->up ? drill_entry(t) : NULL;
+	if (strcmp(json_text(s.body, "target", ""), target) != 0 ||
+	    !human_is(f, s.human, "administrators")) {
+		answer_problem(reply, ANSWER_DENIED, "may-not-drill",
+			       "Only an administrator drills a target.");
+	} else if (fault || !t || !t->up) {
+		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable", "%s",
+			       fault ? fault : "The connector is down.");
+	} else if (!entry) {
+		answer_problem(reply, ANSWER_CONFLICT, "no-drill-entry",
+			       "The connector's configuration names no entry "
+			       "to drill on.");
+	} else {
+		txn = evidence_begin(f->evidence);
+		signed_put(f, txn, &s);
+		evidence_commit(txn, NULL, NULL);
+		d = mem_new(struct drill);
+		d->flow = f;
+		d->reply = reply;
+		d->target = mem_str(target);
+		d->entry = json_incref(entry);
+		d->steps = json_array();
+		id_new("drl", d->id);
+		drill_step(d);
+	}
+	json_decref(entry);
+	statement_clear(&s);
+}

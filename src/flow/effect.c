@@ -1,0 +1,303 @@
+/*
+ * One effect: its armed leaf is durable and signed before the connector is
+ * asked, and what the connector says is read back.
+ *
+ *   armed leaf committed -> checkpoint signed -> apply -> read -> done
+ */
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "flow/state.h"
+
+struct effect {
+	struct flow *flow;
+	struct effect_order order; /* texts below are copies */
+	char *target;
+	char *plan;
+	json_t *signatures;
+	json_t *base;
+	json_t *parsed; /* plan */
+};
+
+const char *effect_end_name(enum effect_end end)
+{
+	static const char *const names[] = {
+		[EFFECT_APPLIED] = "applied",	  [EFFECT_DIFFERS] = "differs",
+		[EFFECT_NO_CHANGE] = "no_change", [EFFECT_REFUSED] = "refused",
+		[EFFECT_WITHDRAWN] = "withdrawn", [EFFECT_UNKNOWN] = "unknown",
+	};
+
+	return names[end];
+}
+
+const char *arming_fault(struct flow *f)
+{
+	const char *why = NULL;
+
+	if (f->closing)
+		return "the authority is closing";
+	if (f->clock_stepped)
+		return "the clock was stepped";
+	if (evidence_is_degraded(f->evidence, &why))
+		return why;
+	return NULL;
+}
+
+static struct connector *connector_of(struct flow *f, const char *target)
+{
+	struct target *t = map_get(f->targets, target);
+
+	return t && t->up ? t->connector : NULL;
+}
+
+static void effect_free(struct effect *e)
+{
+	free(e->target);
+	free(e->plan);
+	json_decref(e->signatures);
+	json_decref(e->base);
+	json_decref(e->parsed);
+	free(e);
+}
+
+static void settle_drain(struct flow *f)
+{
+	f->in_flight--;
+	if (f->closing && f->in_flight == 0 && f->drained) {
+		void (*drained)(void *) = f->drained;
+
+		f->drained = NULL;
+		drained(f->drained_cookie);
+	}
+}
+
+static void effect_end(struct effect *e, enum effect_end end,
+		       const char *reason, const char *detail, json_t *observed)
+{
+	struct effect_result result = { end, reason, detail, observed };
+	struct flow *f = e->flow;
+
+	e->order.done(e->order.cookie, &result);
+	effect_free(e);
+	settle_drain(f);
+}
+
+/* ---- reading back
+ * --------------------------------------------------------------- */
+
+static json_t *read_params(const json_t *plan)
+{
+	json_t *params = json_object();
+	static const char *const members[] = { "action", "resource",
+					       "parameters" };
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		json_object_set(params, members[i],
+				json_object_get(plan, members[i]));
+	return params;
+}
+
+static void effect_read_done(void *cookie, const struct connector_result *r)
+{
+	struct effect *e = cookie;
+
+	if (r->status != CONNECT_OK)
+		effect_end(e, EFFECT_UNKNOWN, "read-back",
+			   "the change was made, reading it back failed", NULL);
+	else if (json_flag(r->json, "present", false))
+		effect_end(e, EFFECT_APPLIED, "applied", "", r->json);
+	else
+		effect_end(e, EFFECT_DIFFERS, "differs",
+			   "the target does not show what was applied",
+			   r->json);
+}
+
+static void read_back(struct effect *e)
+{
+	struct connector *c = connector_of(e->flow, e->target);
+
+	if (!c) {
+		effect_end(e, EFFECT_UNKNOWN, "read-back",
+			   "the connector is down", NULL);
+		return;
+	}
+	connector_call(c, CONNECT_READ, read_params(e->parsed),
+		       e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL, 0,
+		       effect_read_done, e);
+}
+
+/* ---- applying
+ * ----------------------------------------------------------------------- */
+
+static void apply_ok(struct effect *e, const struct connector_result *r)
+{
+	const char *result = json_text(r->json, "result", "");
+
+	if (!strcmp(result, "applied"))
+		read_back(e);
+	else if (!strcmp(result, "no-change"))
+		effect_end(e, EFFECT_NO_CHANGE, "no-change", "", r->json);
+	else
+		effect_end(e, EFFECT_UNKNOWN, "answer",
+			   "the connector's answer makes no sense", NULL);
+}
+
+static void apply_done(void *cookie, const struct connector_result *r)
+{
+	struct effect *e = cookie;
+
+	if (r->status == CONNECT_OK)
+		apply_ok(e, r);
+	else if (r->status == CONNECT_REFUSED)
+		effect_end(e, EFFECT_REFUSED, r->reason, r->detail, NULL);
+	else if (r->status == CONNECT_BUSY)
+		effect_end(e, EFFECT_WITHDRAWN, r->reason, r->detail, NULL);
+	else
+		effect_end(e, EFFECT_UNKNOWN, r->reason, r->detail, NULL);
+}
+
+static json_t *proof_json(const struct merkle_proof *proof)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < proof->count; i++) {
+		CLEANUP(mem_free_p)
+		char *text = text_base64(digest_slice(&proof->nodes[i]));
+
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+/* The order as the connector checks it; errors come from the database. */
+static int build_order(struct effect *e, struct slice note, uint64_t size,
+		       json_t **ret_params)
+{
+	CLEANUP(buf_clear) struct buf leaf = BUF_INIT(EVIDENCE_LEAF_MAX);
+	struct merkle_proof proof;
+	json_t *params = json_object();
+	json_t *order = json_object();
+
+	json_set_new(params, "order", order);
+	*ret_params = params;
+	TRY(evidence_prove(e->flow->evidence, e->order.armed, size, &proof));
+	TRY(store_leaf_get(evidence_reader(e->flow->evidence), e->order.armed,
+			   &leaf, NULL));
+	json_set_text(order, "plan", e->plan);
+	json_set_text(order, "leaf", buf_text(&leaf));
+	json_set_int(order, "index", (int64_t)e->order.armed);
+	json_set_new(order, "proof", proof_json(&proof));
+	json_set_new(order, "checkpoint",
+		     json_stringn((const char *)note.ptr, note.len));
+	json_object_set(order, "signatures", e->signatures);
+	json_set_new(order, "base",
+		     e->base ? json_incref(e->base) : json_null());
+	return 0;
+}
+
+/* Why it must not be sent after all. */
+static const char *last_fault(struct effect *e, struct slice note)
+{
+	const char *why =
+		e->order.fault ? e->order.fault(e->order.cookie) : NULL;
+
+	if (why)
+		return why;
+	if (!note.len)
+		return "the keeper did not sign";
+	if (!connector_of(e->flow, e->target))
+		return "the connector is down";
+	return NULL;
+}
+
+static void effect_signed(void *cookie, struct slice note, uint64_t size)
+{
+	struct effect *e = cookie;
+	CLEANUP(json_put_p) json_t *params = NULL;
+	const char *why = last_fault(e, note);
+
+	if (why) {
+		effect_end(e, EFFECT_WITHDRAWN, "withdrawn", why, NULL);
+		return;
+	}
+	if (build_order(e, note, size, &params) < 0) {
+		log_error("order-not-built", "why=\"%s\"", error_message());
+		effect_end(e, EFFECT_WITHDRAWN, "internal",
+			   "the order could not be proved", NULL);
+		return;
+	}
+	connector_call(connector_of(e->flow, e->target), CONNECT_APPLY,
+		       TAKE(params),
+		       e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL, 0,
+		       apply_done, e);
+}
+
+void effect_run(struct flow *f, const struct effect_order *order)
+{
+	struct effect *e = mem_new(struct effect);
+
+	e->flow = f;
+	e->order = *order;
+	e->target = mem_str(order->target);
+	e->plan = mem_str(order->plan);
+	e->signatures = order->signatures ? json_deep_copy(order->signatures)
+					  : json_array();
+	e->base = order->base ? json_deep_copy(order->base) : NULL;
+	must(json_parse(slice_str(e->plan), FRAME_MAX, &e->parsed),
+	     "a plan of our own");
+	f->in_flight++;
+	evidence_when_signed(f->evidence, order->armed, effect_signed, e);
+}
+
+/* ---- reading alone
+ * --------------------------------------------------------------------- */
+
+struct reading {
+	struct flow *flow;
+	void (*done)(void *cookie, int present, json_t *observed);
+	void *cookie;
+};
+
+static void reading_done(void *cookie, const struct connector_result *r)
+{
+	struct reading *reading = cookie;
+	int present = -1;
+
+	if (r->status == CONNECT_OK)
+		present = json_flag(r->json, "present", false);
+	reading->done(reading->cookie, present,
+		      r->status == CONNECT_OK ? r->json : NULL);
+	settle_drain(reading->flow);
+	free(reading);
+}
+
+static void reading_down(void *cookie)
+{
+	struct connector_result r = { .status = CONNECT_DIED,
+				      .reason = "down",
+				      .detail = "the connector is down" };
+
+	reading_done(cookie, &r);
+}
+
+void effect_read(struct flow *f, const char *target, const char *plan,
+		 void (*done)(void *cookie, int present, json_t *observed),
+		 void *cookie)
+{
+	struct reading *reading = mem_new(struct reading);
+	struct connector *c = connector_of(f, target);
+	CLEANUP(json_put_p) json_t *parsed = NULL;
+
+	*reading = (struct reading){ f, done, cookie };
+	f->in_flight++;
+	if (!c || json_parse(slice_str(plan), FRAME_MAX, &parsed) < 0) {
+		loop_defer(f->loop, reading_down, reading);
+		return;
+	}
+	connector_call(c, CONNECT_READ, read_params(parsed), CONNECTOR_FIRST, 0,
+		       reading_done, reading);
+}

@@ -1,0 +1,408 @@
+/*
+ * Putting the authority together: loading its state, starting connectors,
+ * looking after the clock, and stopping.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum {
+	TICK_MS = 1000,
+	CLOCK_STEP_MAX_MS = 1000, /* a larger step stops arming */
+	REFUSAL_LEAF_MS = 60 * 1000,
+	SVID_CACHE_ENTRIES = 16384,
+	LOAD_PAGE = 256,
+};
+
+/* ---- connectors
+ * ------------------------------------------------------------------ */
+
+static void connector_up(void *cookie)
+{
+	struct target *t = cookie;
+
+	t->up = true;
+	t->why[0] = '\0';
+	log_info("connector-up", "target=%s build=%s", t->name,
+		 connector_build(t->connector));
+}
+
+static void connector_down(void *cookie, const char *why)
+{
+	struct target *t = cookie;
+
+	t->up = false;
+	snprintf(t->why, sizeof(t->why), "%s", why);
+	log_warning("connector-down", "target=%s why=\"%s\"", t->name, why);
+}
+
+static int start_connector(struct flow *f, const struct flow_connector *c)
+{
+	struct target *t = mem_new(struct target);
+	struct connector_config config = {
+		.loop = f->loop,
+		.target = c->target,
+		.command = c->command,
+		.up = connector_up,
+		.down = connector_down,
+		.cookie = t,
+	};
+
+	t->flow = f;
+	t->name = mem_str(c->target);
+	snprintf(t->why, sizeof(t->why), "starting");
+	map_put(f->targets, t->name, t);
+	return connector_open(&config, &t->connector);
+}
+
+/* ---- loading
+ * ------------------------------------------------------------------------ */
+
+/* Calls load for every document of a noun in one of the states (NULL: all). */
+static int load_state(struct flow *f, enum noun noun, const char *state,
+		      void (*load)(struct flow *f, json_t *doc))
+{
+	CLEANUP(mem_free_p) char *after = NULL;
+	size_t count = LOAD_PAGE;
+
+	while (count == LOAD_PAGE) {
+		CLEANUP(json_put_p) json_t *docs = NULL;
+		json_t *doc;
+		size_t at;
+
+		TRY(store_find(evidence_reader(f->evidence), noun,
+			       state ? "state" : NULL, state, after, LOAD_PAGE,
+			       &docs));
+		count = json_array_size(docs);
+		json_array_foreach(docs, at, doc)
+		{
+			load(f, doc);
+			free(after);
+			after = mem_str(json_text(doc, "id", ""));
+		}
+	}
+	return 0;
+}
+
+static int load_objects(struct flow *f)
+{
+	CLEANUP(json_put_p) json_t *all = json_object();
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	CLEANUP(mem_free_p) char *after = NULL;
+	struct inventory *inv = NULL;
+	size_t count = LOAD_PAGE;
+
+	while (count == LOAD_PAGE) {
+		CLEANUP(json_put_p) json_t *docs = NULL;
+		json_t *doc;
+		size_t at;
+
+		TRY(store_find(evidence_reader(f->evidence), NOUN_OBJECT, NULL,
+			       NULL, after, LOAD_PAGE, &docs));
+		count = json_array_size(docs);
+		json_array_foreach(docs, at, doc)
+		{
+			free(after);
+			after = manifest_id(doc);
+			json_object_set(all, after, doc);
+		}
+	}
+	inventory_build(all, &inv, &faults);
+	if (!inv)
+		return error_set(
+			ERR_CORRUPT, "inventory: %s",
+			json_text(json_array_get(faults, 0), "detail", "?"));
+	f->inventory = inv;
+	return 0;
+}
+
+static int load_bundle(struct flow *f)
+{
+	CLEANUP(json_put_p) json_t *setting = NULL;
+	const char *name;
+	const json_t *spec;
+
+	TRY(store_get(evidence_reader(f->evidence), NOUN_SETTING, "bundle",
+		      &setting, NULL));
+	name = json_text(setting, "name", "");
+	spec = inventory_spec(f->inventory, MANIFEST_POLICY_BUNDLE, name);
+	if (!spec)
+		return error_set(ERR_CORRUPT, "the active bundle is gone");
+	TRY(policy_load(f, name, spec));
+	if (strcmp(f->bundle_digest, json_text(setting, "digest", "")) != 0)
+		log_warning("bundle-staged",
+			    "why=\"the bundle of that name was changed and is "
+			    "not the activated one\"");
+	return inventory_swap(f, inventory_ref(f->inventory));
+}
+
+static void load_change(struct flow *f, json_t *doc)
+{
+	map_put(f->changes, json_text(doc, "id", ""), json_incref(doc));
+}
+
+static void load_drill(struct flow *f, json_t *doc)
+{
+	json_object_set(f->drills, json_text(doc, "id", ""), doc);
+}
+
+static const struct {
+	enum noun noun;
+	const char *state;
+	void (*load)(struct flow *f, json_t *doc);
+} loads[] = {
+	{ NOUN_CONTAINMENT, "in-force", containment_load },
+	{ NOUN_CHANGE, "waiting", load_change },
+	{ NOUN_DRILL, NULL, load_drill },
+	{ NOUN_TASK, "open", task_load },
+	{ NOUN_TASK, "ending", task_load },
+	{ NOUN_GRANT, "active", grant_load },
+	{ NOUN_GRANT, "ending", grant_load },
+	{ NOUN_REQUEST, "waiting", request_load },
+	{ NOUN_REQUEST, "replanning", request_load },
+	{ NOUN_REQUEST, "armed", request_load },
+	{ NOUN_REQUEST, "reading", request_load },
+	{ NOUN_REQUEST, "unknown", request_load },
+};
+
+static int load_all(struct flow *f)
+{
+	TRY(load_objects(f));
+	TRY(load_bundle(f));
+	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
+		TRY(load_state(f, loads[i].noun, loads[i].state,
+			       loads[i].load));
+	return policy_relink(f);
+}
+
+/* ---- the tick
+ * ----------------------------------------------------------------------------
+ */
+
+static void record_refusals(struct flow *f)
+{
+	struct evidence_txn *t;
+	json_t *fields;
+	struct leaf_ref leaf;
+
+	if (!json_object_size(f->refusals) ||
+	    clock_boot_ms() < f->refusals_since_ms + REFUSAL_LEAF_MS)
+		return;
+	f->refusals_since_ms = clock_boot_ms();
+	fields = json_object();
+	json_set_new(fields, "counts", TAKE(f->refusals));
+	f->refusals = json_object();
+	t = evidence_begin(f->evidence);
+	must(evidence_leaf(t, LEAF_REFUSED, NULL, fields, NULL, 0, &leaf),
+	     "a leaf of refusals");
+	evidence_commit(t, NULL, NULL);
+}
+
+static void record_degraded(struct flow *f, bool on, const char *why)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_flag(fields, "on", on);
+	json_set_text(fields, "why", why);
+	must(evidence_leaf(t, LEAF_DEGRADED, NULL, fields, NULL, 0, &leaf),
+	     "a degraded leaf");
+	evidence_commit(t, NULL, NULL);
+}
+
+/* A wall clock that jumps stops arming until it has stood still for a tick. */
+static void watch_clock(struct flow *f)
+{
+	int64_t offset = clock_wall_ms() - clock_boot_ms();
+	int64_t step = offset - f->clock_offset_ms;
+	bool stepped = step > CLOCK_STEP_MAX_MS || step < -CLOCK_STEP_MAX_MS;
+
+	f->clock_offset_ms = offset;
+	if (stepped == f->clock_stepped)
+		return;
+	f->clock_stepped = stepped;
+	log_warning("clock", "stepped=%d by_ms=%lld", stepped, (long long)step);
+	record_degraded(f, stepped, "the clock was stepped");
+}
+
+static void refresh_trust(struct flow *f)
+{
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	const json_t *fault;
+	size_t at;
+
+	if (trust_refresh(f->trust, &faults))
+		log_info("trust-bundle-reloaded", "changed=1");
+	json_array_foreach(faults, at, fault) log_warning(
+		"bundle-not-usable", "why=\"%s\"", json_string_value(fault));
+}
+
+static void tick(void *cookie)
+{
+	struct flow *f = cookie;
+
+	f->tick = NULL;
+	if (f->closing)
+		return;
+	watch_clock(f);
+	refresh_trust(f);
+	once_tick(f, clock_boot_ms());
+	record_refusals(f);
+	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
+}
+
+/* ---- opening and closing
+ * ------------------------------------------------------------------ */
+
+static struct flow *flow_new(const struct flow_config *config)
+{
+	struct flow *f = mem_new(struct flow);
+
+	f->loop = config->loop;
+	f->evidence = config->evidence;
+	f->origin = mem_str(config->origin);
+	f->audience = mem_str(config->audience);
+	f->trust = trust_new();
+	f->svids = svid_cache_new(SVID_CACHE_ENTRIES);
+	f->targets = map_new();
+	f->tasks = map_new();
+	f->requests = map_new();
+	f->grants = map_new();
+	f->places = map_new();
+	f->changes = map_new();
+	f->containments = map_new();
+	f->meters = map_new();
+	f->drills = json_object();
+	f->recent = json_object();
+	f->sessions = json_object();
+	f->refusals = json_object();
+	f->refusals_since_ms = clock_boot_ms();
+	f->clock_offset_ms = clock_wall_ms() - clock_boot_ms();
+	return f;
+}
+
+static void record_start(struct flow *f)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "version", WRIT_VERSION);
+	json_set_text(fields, "bundle", f->bundle_digest);
+	must(evidence_leaf(t, LEAF_CONFIG, NULL, fields, NULL, 0, &leaf),
+	     "the leaf of a start");
+	evidence_commit(t, NULL, NULL);
+}
+
+int flow_open(const struct flow_config *config, struct flow **ret_flow)
+{
+	CLEANUP(flow_close_p) struct flow *f = flow_new(config);
+
+	for (size_t i = 0; i < config->connector_count; i++)
+		TRY(start_connector(f, &config->connectors[i]));
+	if (evidence_durable_size(f->evidence) > 0)
+		TRY(load_all(f));
+	else if (config->bootstrap && config->policy_bundle)
+		TRY(begin_log(f, config));
+	else
+		return error_set(ERR_NOT_FOUND,
+				 "the log is empty and there is nothing to "
+				 "begin it with; run `writ init`");
+	record_start(f);
+	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
+	*ret_flow = TAKE(f);
+	return 0;
+}
+
+static void drain_now(void *cookie)
+{
+	struct flow *f = cookie;
+
+	if (f->in_flight == 0 && f->drained) {
+		void (*drained)(void *) = f->drained;
+
+		f->drained = NULL;
+		drained(f->drained_cookie);
+	}
+}
+
+void flow_drain(struct flow *f, void (*done)(void *cookie), void *cookie)
+{
+	f->closing = true;
+	f->drained = done;
+	f->drained_cookie = cookie;
+	loop_defer(f->loop, drain_now, f);
+}
+
+static void free_targets(struct flow *f)
+{
+	struct target *t;
+	size_t at = 0;
+
+	while ((t = map_next(f->targets, &at, NULL))) {
+		connector_close(t->connector);
+		free(t->name);
+		free(t);
+	}
+	map_free(f->targets);
+}
+
+/* Frees every value of a map, then the map. */
+#define FREE_ALL(map, type, release)                                           \
+	do {                                                                   \
+		type *value_;                                                  \
+		size_t at_ = 0;                                                \
+		while ((value_ = map_next(map, &at_, NULL)))                   \
+			release(value_);                                       \
+		map_free(map);                                                 \
+	} while (0)
+
+static void free_requests(struct flow *f)
+{
+	struct request *r;
+	size_t at = 0;
+
+	while ((r = map_next(f->requests, &at, NULL))) {
+		while (r->waiters) {
+			struct waiter *w = r->waiters;
+
+			r->waiters = w->next;
+			loop_timer_end(w->timer);
+			free(w);
+		}
+		request_free(r);
+	}
+	map_free(f->requests);
+}
+
+void flow_close(struct flow *f)
+{
+	if (!f)
+		return;
+	f->closing = true;
+	loop_timer_end(f->tick);
+	free_targets(f);
+	free_requests(f);
+	FREE_ALL(f->tasks, struct task, task_free);
+	FREE_ALL(f->grants, struct grant, grant_free);
+	FREE_ALL(f->changes, json_t, json_decref);
+	FREE_ALL(f->containments, json_t, json_decref);
+	map_free(f->places);
+	meters_free(f->meters);
+	json_decref(f->drills);
+	json_decref(f->recent);
+	json_decref(f->sessions);
+	json_decref(f->refusals);
+	policy_world_unref(f->world);
+	policy_bundle_unref(f->linked);
+	policy_bundle_unref(f->bundle);
+	inventory_unref(f->inventory);
+	svid_cache_free(f->svids);
+	trust_free(f->trust);
+	free(f->origin);
+	free(f->audience);
+	free(f);
+}

@@ -1,0 +1,203 @@
+/*
+ * Flow carries requests through their life.  It owns all live state, asks
+ * govern what is next and puts things in motion: policy, evidence, connectors.
+ *
+ * Everything runs on the loop's thread.  An answer comes once what it says is
+ * durable.  Flow knows nothing of HTTP: it answers in the words below, and the
+ * api layer has one table that turns them into statuses.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "base/loop.h"
+#include "evidence/evidence.h"
+#include "identity/statement.h"
+#include "identity/svid.h"
+
+struct flow;
+
+struct flow_connector {
+	const char *target;	    /* name of a Target */
+	const char *const *command; /* NULL-terminated */
+};
+
+struct flow_config {
+	struct loop *loop;
+	struct evidence *evidence;
+	const char *origin;
+	const char *audience; /* of agents' tokens */
+	const struct flow_connector *connectors;
+	size_t connector_count;
+	const json_t *bootstrap;     /* {"admin", "key", "timezone"}; NULL once
+					the log has begun */
+	const json_t *policy_bundle; /* spec of the first PolicyBundle */
+};
+
+/*
+ * Loads the state, begins the log if it is empty, starts connectors and takes
+ * up what a stop left open.
+ *
+ * Errors: ERR_IO, ERR_CORRUPT (state that does not fit together), ERR_SYNTAX
+ * (the bundle or a manifest no longer loads), ERR_NOT_FOUND (nothing to begin
+ * with).
+ */
+MUST_USE int flow_open(const struct flow_config *config,
+		       struct flow **ret_flow);
+
+/* Stops arming and planning; what is in flight ends or is found at the next
+ * start.  done runs when no connector has a call in its hands. */
+void flow_drain(struct flow *f, void (*done)(void *cookie), void *cookie);
+void flow_close(struct flow *f);
+DEFINE_CLEANUP(struct flow *, flow_close)
+
+/* ---- answers
+ * ----------------------------------------------------------------- */
+
+enum answer_kind {
+	ANSWER_OK,
+	ANSWER_CREATED,
+	ANSWER_WAITING,	  /* accepted, not ended: body says what it waits for */
+	ANSWER_INVALID,	  /* the call is wrong, nothing was done */
+	ANSWER_UNPROVED,  /* who asks is not proved */
+	ANSWER_DENIED,	  /* policy or its own rules say no */
+	ANSWER_NOT_FOUND, /* no such thing, or not for this caller */
+	ANSWER_CONFLICT,  /* not in this state */
+	ANSWER_MISMATCH,  /* idempotency key used for another body */
+	ANSWER_BUSY,	  /* try again later */
+	ANSWER_UNAVAILABLE, /* degraded or closing */
+	ANSWER_KIND_COUNT,
+};
+
+struct answer {
+	enum answer_kind kind;
+	const char *code;   /* machine-readable word; NULL for OK .. WAITING */
+	const char *detail; /* a sentence for the person */
+	json_t *body;	    /* borrowed during the call; NULL for none */
+};
+
+typedef void (*answer_fn)(void *cookie, const struct answer *answer);
+
+/* Where an answer goes. */
+struct reply_to {
+	answer_fn fn;
+	void *cookie;
+};
+
+/* ---- who asks
+ * ------------------------------------------------------------------ */
+
+enum caller_kind { CALLER_NOBODY, CALLER_AGENT, CALLER_HUMAN };
+
+struct caller {
+	enum caller_kind kind;
+	char name[64];
+	char jti[128]; /* of the agent's token, "" if it has none */
+	int64_t expires_ms;
+};
+
+/*
+ * Proves a bearer token: an agent's JWT-SVID or a human's session.
+ * ret_class: reason class when it is refused, static text.
+ */
+bool flow_prove(struct flow *f, struct slice bearer, struct caller *ret_caller,
+		const char **ret_class);
+
+/* Idempotency-Key and body of an acting call. */
+struct acting {
+	const char *route; /* scope of the key with the caller */
+	const char *key;   /* NULL for none */
+	struct digest body;
+};
+
+/* ---- agents
+ * ---------------------------------------------------------------------- */
+
+/* body: {"class", "intent", "targets", "ttl"}, checked for shape. */
+void flow_task_open(struct flow *f, const struct caller *caller,
+		    const struct acting *acting, const json_t *body,
+		    struct reply_to reply);
+void flow_task_complete(struct flow *f, const struct caller *caller,
+			const char *task, struct reply_to reply);
+/* body: {"kind", "content", "tool"?} */
+void flow_task_attach(struct flow *f, const struct caller *caller,
+		      const char *task, const json_t *body,
+		      struct reply_to reply);
+
+/* body: {"task", "action", "target", "resource", "parameters", "mode", "ttl"}.
+ * wait_ms: how long the caller would wait for an end. */
+void flow_request_create(struct flow *f, const struct caller *caller,
+			 const struct acting *acting, const json_t *body,
+			 int64_t wait_ms, struct reply_to reply);
+void flow_request_wait(struct flow *f, const struct caller *caller,
+		       const char *request, int64_t wait_ms,
+		       struct reply_to reply);
+void flow_request_cancel(struct flow *f, const struct caller *caller,
+			 const char *request, struct reply_to reply);
+void flow_request_rollback(struct flow *f, const struct caller *caller,
+			   const struct acting *acting, const char *request,
+			   const json_t *body, int64_t wait_ms,
+			   struct reply_to reply);
+/* The decision a request would get, without the target and without effect. */
+void flow_explain(struct flow *f, const struct caller *caller,
+		  const json_t *body, struct reply_to reply);
+
+/* ---- humans: each takes a signed form
+ * ----------------------------------------------- */
+
+void flow_login(struct flow *f, const json_t *signed_form,
+		struct reply_to reply);
+void flow_sign(struct flow *f, const char *request, const json_t *signed_form,
+	       struct reply_to reply);
+void flow_adopt(struct flow *f, const char *request, const json_t *signed_form,
+		struct reply_to reply);
+void flow_resolve(struct flow *f, const char *request,
+		  const json_t *signed_form, struct reply_to reply);
+void flow_vouch(struct flow *f, const json_t *signed_form,
+		struct reply_to reply);
+void flow_contain(struct flow *f, const json_t *signed_form,
+		  struct reply_to reply);
+void flow_release(struct flow *f, const char *containment,
+		  const json_t *signed_form, struct reply_to reply);
+void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
+		struct reply_to reply);
+void flow_activate(struct flow *f, const char *bundle,
+		   const json_t *signed_form, struct reply_to reply);
+void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
+		   struct reply_to reply);
+
+/* Looks what a set of manifests would change. */
+void flow_change_preview(struct flow *f, const json_t *manifests,
+			 struct reply_to reply);
+/* Proposes it with a first signature; applied at once where one is enough. */
+void flow_change_propose(struct flow *f, const json_t *manifests,
+			 const json_t *signed_form, struct reply_to reply);
+void flow_change_sign(struct flow *f, const char *change,
+		      const json_t *signed_form, struct reply_to reply);
+
+/* ---- reading
+ * ---------------------------------------------------------------------------
+ */
+
+enum view {
+	VIEW_TASK,
+	VIEW_REQUEST,
+	VIEW_GRANT,
+	VIEW_CHANGE,
+	VIEW_CONTAINMENT,
+	VIEW_APPROVAL, /* requests that wait for this human */
+	VIEW_COUNT,
+};
+
+/* One thing, or (id NULL) a list of what this caller may read, by state where
+ * it is not NULL. */
+void flow_view(struct flow *f, const struct caller *caller, enum view view,
+	       const char *id, const char *state, struct reply_to reply);
+void flow_inventory(struct flow *f, const struct caller *caller,
+		    const char *kind, const char *name, struct reply_to reply);
+void flow_policy(struct flow *f, const struct caller *caller,
+		 struct reply_to reply);
+void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
+	       struct reply_to reply);
+
+/* Health, without anything a stranger may not know: owned. */
+json_t *flow_health(struct flow *f);

@@ -1,0 +1,623 @@
+/*
+ * Grants: entitlements that an execution placed.  A grant ends when its last
+ * holder does; its end was decided with it, so the authority arms it itself and
+ * tries until the target confirms.
+ *
+ *   active -> ending (planned, armed, applied, read back) -> ended
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+#include "govern/plan.h"
+
+enum {
+	BACKOFF_MIN_MS = 500,
+	BACKOFF_MAX_MS = 60 * 1000,
+};
+
+static void end_now(struct grant *g);
+
+json_t *grant_view(const json_t *doc)
+{
+	static const char *const members[] = {
+		"id",	   "request",	 "agent",  "target",	  "resource",
+		"state",   "parameters", "action", "placed",	  "ends",
+		"holders", "ended",	 "why",	   "unconfirmed", "evidence"
+	};
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(doc, members[i]);
+
+		if (value)
+			json_object_set(view, members[i], value);
+	}
+	return view;
+}
+
+void grant_free(struct grant *g)
+{
+	loop_timer_end(g->timer);
+	json_decref(g->doc);
+	json_decref(g->held_by);
+	free(g);
+}
+
+static bool is_active(const struct grant *g)
+{
+	return !strcmp(json_text(g->doc, "state", ""), "active");
+}
+
+/* One key for what a grant places, so that it is found by a look-up. */
+static char *place_of(const char *target, const char *resource,
+		      const json_t *parameters)
+{
+	CLEANUP(mem_free_p) char *canonical = json_canonical(parameters);
+
+	return mem_format("%s\n%s\n%s", target, resource, canonical);
+}
+
+static char *grant_place_key(const struct grant *g)
+{
+	return place_of(json_text(g->doc, "target", ""),
+			json_text(g->doc, "resource", ""),
+			json_object_get(g->doc, "parameters"));
+}
+
+struct grant *grant_find_same(struct flow *f, const char *target,
+			      const char *resource, const json_t *parameters)
+{
+	CLEANUP(mem_free_p) char *key = place_of(target, resource, parameters);
+
+	return map_get(f->places, key);
+}
+
+/* ---- timers
+ * --------------------------------------------------------------------- */
+
+static int64_t last_end_ms(const struct grant *g)
+{
+	const json_t *holder;
+	int64_t last = 0;
+	size_t at;
+
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
+	{
+		int64_t ends = json_int(holder, "endsMs", 0);
+
+		last = ends > last ? ends : last;
+	}
+	return last;
+}
+
+static void drop_expired_holders(struct grant *g, int64_t now_ms)
+{
+	json_t *holders = json_object_get(g->doc, "holders");
+
+	for (size_t at = json_array_size(holders); at > 0; at--) {
+		if (json_int(json_array_get(holders, at - 1), "endsMs", 0) <=
+		    now_ms)
+			json_array_remove(holders, at - 1);
+	}
+}
+
+static void timer_fired(void *cookie)
+{
+	struct grant *g = cookie;
+
+	g->timer = NULL;
+	if (!is_active(g)) {
+		end_now(g);
+		return;
+	}
+	drop_expired_holders(g, clock_wall_ms());
+	grant_release(g, NULL, "expired");
+}
+
+static void schedule(struct grant *g)
+{
+	int64_t left = last_end_ms(g) - clock_wall_ms();
+
+	loop_timer_end(g->timer);
+	json_set_time(g->doc, "ends", last_end_ms(g));
+	g->timer =
+		loop_timer(g->flow->loop, left > 0 ? left : 0, timer_fired, g);
+}
+
+static void retry(struct grant *g)
+{
+	g->backoff_ms = g->backoff_ms ? g->backoff_ms * 2 : BACKOFF_MIN_MS;
+	if (g->backoff_ms > BACKOFF_MAX_MS)
+		g->backoff_ms = BACKOFF_MAX_MS;
+	loop_timer_end(g->timer);
+	g->timer = loop_timer(g->flow->loop, g->backoff_ms, timer_fired, g);
+}
+
+/* ---- placing and holding
+ * ------------------------------------------------------------- */
+
+static json_t *holder_of(const struct request *r)
+{
+	const struct task *task =
+		task_find(r->flow, json_text(r->doc, "task", ""));
+	int64_t ends =
+		clock_wall_ms() + json_int(r->doc, "ttlSeconds", 0) * 1000;
+	int64_t window = task ? json_int(task->doc, "expiresMs", 0) : 0;
+	json_t *holder = json_object();
+
+	if (task && window < ends)
+		ends = window;
+	json_set_text(holder, "task", json_text(r->doc, "task", ""));
+	json_set_text(holder, "request", r->id);
+	json_set_text(holder, "agent", json_text(r->doc, "agent", ""));
+	json_set_time(holder, "ends", ends);
+	json_set_int(holder, "endsMs", ends);
+	return holder;
+}
+
+static struct grant *grant_new(struct flow *f, json_t *owned_doc)
+{
+	struct grant *g = mem_new(struct grant);
+	CLEANUP(mem_free_p) char *key = NULL;
+
+	g->flow = f;
+	g->doc = owned_doc;
+	snprintf(g->id, sizeof(g->id), "%s", json_text(owned_doc, "id", ""));
+	map_put(f->grants, g->id, g);
+	key = grant_place_key(g);
+	map_put(f->places, key, g);
+	return g;
+}
+
+static json_t *grant_doc(const struct request *r)
+{
+	const json_t *found = json_object_get(r->doc, "found");
+	json_t *doc = json_object();
+	json_t *base = json_object();
+	char id[ID_MAX];
+
+	id_new("grt", id);
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "request", r->id);
+	json_set_text(doc, "agent", json_text(r->doc, "agent", ""));
+	json_set_text(doc, "target", json_text(r->doc, "target", ""));
+	json_set_text(doc, "action", json_text(r->doc, "action", ""));
+	json_object_set(doc, "resource", json_object_get(found, "resource"));
+	json_object_set(doc, "parameters",
+			json_object_get(found, "parameters"));
+	json_object_set(doc, "undo", json_object_get(found, "undo"));
+	json_set_text(base, "plan", json_text(r->doc, "planText", ""));
+	json_object_set(base, "signatures",
+			json_object_get(r->doc, "signatures"));
+	json_set_new(doc, "base", base);
+	json_object_set(doc, "gainsHuman",
+			json_object_get(r->doc, "gainsHuman"));
+	json_set_text(doc, "state", "active");
+	json_set_time(doc, "placed", clock_wall_ms());
+	json_set_new(doc, "holders", json_array());
+	return doc;
+}
+
+static void note_grant(struct request *r, const struct grant *g)
+{
+	json_t *note = json_object();
+
+	json_set_text(note, "id", g->id);
+	json_set_text(note, "ends", json_text(g->doc, "ends", ""));
+	json_set_new(r->doc, "grant", note);
+}
+
+static void hold(struct grant *g, struct request *r, struct evidence_txn *t)
+{
+	json_array_append_new(json_object_get(g->doc, "holders"), holder_of(r));
+	schedule(g);
+	note_grant(r, g);
+	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+}
+
+void grant_place(struct request *r, struct evidence_txn *t)
+{
+	hold(grant_new(r->flow, grant_doc(r)), r, t);
+}
+
+/* A grant is never born into a closed task: what was in flight when the task
+ * ended is undone as soon as its outcome is recorded. */
+void grant_check_orphan(struct request *r)
+{
+	struct flow *f = r->flow;
+	const char *task = json_text(r->doc, "task", "");
+	struct grant *g =
+		map_get(f->grants,
+			json_text(json_object_get(r->doc, "grant"), "id", ""));
+	struct task *t = task_find(f, task);
+
+	if (g && (!t || strcmp(json_text(t->doc, "state", ""), "open") != 0 ||
+		  is_contained(f, json_text(t->doc, "agent", ""), t->id)))
+		grant_release(g, task, "its task had ended");
+}
+
+void grant_join(struct grant *g, struct request *r, struct evidence_txn *t)
+{
+	hold(g, r, t);
+}
+
+/* ---- ending
+ * ------------------------------------------------------------------------------
+ */
+
+static char *grant_subject(const struct grant *g)
+{
+	const char *human = json_text(g->doc, "gainsHuman", NULL);
+
+	if (human)
+		return mem_format("human:%s", human);
+	return mem_format("agent:%s", json_text(g->doc, "agent", ""));
+}
+
+static void note_leaf(struct grant *g, const char *name,
+		      const struct leaf_ref *leaf)
+{
+	json_t *evidence = json_object_get(g->doc, "evidence");
+
+	if (!evidence) {
+		evidence = json_object();
+		json_set_new(g->doc, "evidence", evidence);
+	}
+	json_set_new(evidence, name, leaf_json(leaf));
+}
+
+static void settle_tasks(struct flow *f, const json_t *tasks)
+{
+	const json_t *task;
+	size_t at;
+
+	json_array_foreach(tasks, at, task)
+		task_settle(f, json_string_value(task));
+}
+
+static void forget_place(struct grant *g)
+{
+	CLEANUP(mem_free_p) char *key = grant_place_key(g);
+
+	if (map_get(g->flow->places, key) == g)
+		map_remove(g->flow->places, key);
+}
+
+static void ended_durable(void *cookie)
+{
+	struct grant *g = cookie;
+	struct flow *f = g->flow;
+	json_t *tasks = json_incref(json_object_get(g->doc, "heldBy"));
+
+	map_remove(f->grants, g->id);
+	grant_free(g);
+	settle_tasks(f, tasks);
+	json_decref(tasks);
+}
+
+static void record_ended(struct grant *g, struct evidence_txn *t,
+			 const char *effect, json_t *observed)
+{
+	CLEANUP(mem_free_p) char *subject = grant_subject(g);
+	CLEANUP(json_put_p) json_t *private = json_object();
+	struct evidence_part part = { subject, private };
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(g->doc, "state", "ended");
+	json_set_time(g->doc, "ended", clock_wall_ms());
+	json_object_del(g->doc, "unconfirmed");
+	json_set_text(private, "resource", json_text(g->doc, "resource", ""));
+	json_object_set(private, "parameters",
+			json_object_get(g->doc, "parameters"));
+	if (observed)
+		json_object_set(private, "observed", observed);
+	json_set_text(fields, "effect", effect);
+	json_set_text(fields, "why", json_text(g->doc, "why", ""));
+	json_set_text(fields, "request", json_text(g->doc, "request", ""));
+	if (json_object_get(g->doc, "armedLeaf"))
+		json_object_set(fields, "armed",
+				json_object_get(g->doc, "armedLeaf"));
+	must(evidence_leaf(t, LEAF_ENDED, g->id, fields, &part, 1, &leaf),
+	     "a grant's end");
+	note_leaf(g, "ended", &leaf);
+	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	containment_note(g->flow, g->id, "ended", &leaf, t);
+	forget_place(g);
+	loop_timer_end(g->timer);
+	g->timer = NULL;
+}
+
+static void finish(struct grant *g, const char *effect, json_t *observed)
+{
+	struct evidence_txn *t = evidence_begin(g->flow->evidence);
+
+	record_ended(g, t, effect, observed);
+	evidence_commit(t, ended_durable, g);
+}
+
+static void remember_holders(struct grant *g, const char *task)
+{
+	const json_t *holder;
+	size_t at;
+
+	if (!g->held_by)
+		g->held_by = json_array();
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
+	{
+		const char *name = json_text(holder, "task", "");
+
+		if ((!task || !strcmp(task, name)) &&
+		    !json_has_text(g->held_by, name))
+			json_array_append_new(g->held_by, json_string(name));
+	}
+	json_object_set(g->doc, "heldBy", g->held_by);
+}
+
+static void gone_later(void *cookie)
+{
+	ended_durable(cookie);
+}
+
+void grant_gone(struct grant *g, struct evidence_txn *t, const char *why)
+{
+	json_set_text(g->doc, "why", why);
+	remember_holders(g, NULL);
+	json_set_new(g->doc, "holders", json_array());
+	record_ended(g, t, "undone", NULL);
+	g->gone = true;
+	/* No leaf and no timer refers to it any more; its holders' tasks are
+	 * settled once the caller's transaction is durable. */
+	loop_defer(g->flow->loop, gone_later, g);
+}
+
+/* Not confirmed: visible, and tried again. */
+static void not_confirmed(struct grant *g, const char *reason,
+			  const char *detail)
+{
+	struct evidence_txn *t;
+	const char *before = json_text(g->doc, "unconfirmed", "");
+	CLEANUP(mem_free_p)
+	char *text = mem_format("%s: %s", reason, detail ? detail : "");
+
+	g->busy = false;
+	if (strcmp(before, text) != 0) {
+		t = evidence_begin(g->flow->evidence);
+		json_set_text(g->doc, "unconfirmed", text);
+		evidence_put(t, NOUN_GRANT, g->id, g->doc);
+		evidence_commit(t, NULL, NULL);
+		log_warning("grant-end-unconfirmed", "grant=%s reason=\"%s\"",
+			    g->id, reason);
+	}
+	retry(g);
+}
+
+static void end_over(void *cookie, const struct effect_result *result)
+{
+	struct grant *g = cookie;
+
+	if (result->end == EFFECT_APPLIED || result->end == EFFECT_NO_CHANGE)
+		finish(g,
+		       result->end == EFFECT_APPLIED ? "removed"
+						     : "was gone already",
+		       result->observed);
+	else
+		not_confirmed(g, result->reason, result->detail);
+}
+
+/* The plan of the end; its digest stands in the armed leaf. */
+static char *end_plan(struct grant *g, const json_t *found,
+		      char digest[DIGEST_TEXT_LEN])
+{
+	struct flow *f = g->flow;
+	CLEANUP(json_put_p) json_t *base = NULL;
+	const char *target_name = json_text(g->doc, "target", "");
+	const struct target *target = map_get(f->targets, target_name);
+	struct plan_parts parts;
+
+	must(json_parse(slice_str(json_text(json_object_get(g->doc, "base"),
+					    "plan", "")),
+			1 << 20, &base),
+	     "the plan of a grant");
+	parts = (struct plan_parts){
+		.purpose = "end",
+		.request = g->id,
+		.agent = json_text(g->doc, "agent", ""),
+		.task = json_text(base, "task", ""),
+		.class_digest = json_text(base, "class", ""),
+		.intent = json_text(base, "intent", ""),
+		.action = json_text(json_object_get(g->doc, "undo"), "action",
+				    ""),
+		.target = target_name,
+		.target_digest = json_text(base, "targetDigest", ""),
+		.connector_build = connector_build(target->connector),
+		.tier = (int)json_int(base, "tier", TIER_HIGHEST),
+		.found = found,
+	};
+	return plan_text(&parts, digest);
+}
+
+static void arm_end(struct grant *g, const json_t *found)
+{
+	struct flow *f = g->flow;
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *subject = grant_subject(g);
+	CLEANUP(mem_free_p) char *plan = NULL;
+	CLEANUP(json_put_p) json_t *private = NULL;
+	struct evidence_part part;
+	json_t *fields = json_object();
+	char digest[DIGEST_TEXT_LEN];
+	struct leaf_ref leaf;
+	struct effect_order order;
+
+	plan = end_plan(g, found, digest);
+	private = json_string(plan);
+	part = (struct evidence_part){ subject, private };
+	json_set_text(fields, "digest", digest);
+	json_set_text(fields, "purpose", "end");
+	json_set_text(fields, "why", json_text(g->doc, "why", ""));
+	json_set_text(fields, "request", json_text(g->doc, "request", ""));
+	must(evidence_leaf(t, LEAF_ARMED, g->id, fields, &part, 1, &leaf),
+	     "the armed leaf of an end");
+	json_set_int(g->doc, "armedLeaf", (int64_t)leaf.index);
+	note_leaf(g, "armed", &leaf);
+	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	evidence_commit(t, NULL, NULL);
+	order = (struct effect_order){
+		.target = json_text(g->doc, "target", ""),
+		.plan = plan,
+		.base = json_object_get(g->doc, "base"),
+		.armed = leaf.index,
+		.first = true,
+		.done = end_over,
+		.cookie = g,
+	};
+	effect_run(f, &order);
+}
+
+static void end_planned(void *cookie, const struct connector_result *p)
+{
+	struct grant *g = cookie;
+
+	g->flow->in_flight--;
+	if (p->status == CONNECT_OK && json_flag(p->json, "noChange", false))
+		finish(g, "was gone already", NULL);
+	else if (p->status == CONNECT_OK)
+		arm_end(g, p->json);
+	else if (p->status == CONNECT_REFUSED &&
+		 !strncmp(p->reason, "no-such", 7))
+		finish(g, "was gone already", NULL);
+	else
+		not_confirmed(g, p->reason, p->detail);
+}
+
+static void end_now(struct grant *g)
+{
+	const struct target *t =
+		map_get(g->flow->targets, json_text(g->doc, "target", ""));
+	json_t *params;
+
+	if (g->busy || g->gone)
+		return;
+	if (g->flow->closing)
+		return;
+	if (!t || !t->up) {
+		not_confirmed(g, "unavailable",
+			      "the connector of the target is down");
+		return;
+	}
+	g->busy = true;
+	g->flow->in_flight++;
+	params = json_deep_copy(json_object_get(g->doc, "undo"));
+	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_FIRST, 0,
+		       end_planned, g);
+}
+
+static void drop_holder(struct grant *g, const char *task)
+{
+	json_t *holders = json_object_get(g->doc, "holders");
+
+	for (size_t at = json_array_size(holders); at > 0; at--) {
+		if (!strcmp(json_text(json_array_get(holders, at - 1), "task",
+				      ""),
+			    task))
+			json_array_remove(holders, at - 1);
+	}
+}
+
+void grant_release(struct grant *g, const char *task, const char *why)
+{
+	struct evidence_txn *t;
+
+	if (!is_active(g))
+		return;
+	remember_holders(g, task);
+	if (task)
+		drop_holder(g, task);
+	t = evidence_begin(g->flow->evidence);
+	if (json_array_size(json_object_get(g->doc, "holders"))) {
+		schedule(g);
+		evidence_put(t, NOUN_GRANT, g->id, g->doc);
+		evidence_commit(t, NULL, NULL);
+		return;
+	}
+	json_set_text(g->doc, "state", "ending");
+	json_set_text(g->doc, "why", why);
+	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	evidence_commit(t, NULL, NULL);
+	loop_timer_end(g->timer);
+	g->timer = NULL;
+	g->backoff_ms = 0;
+	end_now(g);
+}
+
+static bool is_held_by(const struct grant *g, const char *task)
+{
+	const json_t *holder;
+	size_t at;
+
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
+	{
+		if (!strcmp(json_text(holder, "task", ""), task))
+			return true;
+	}
+	return false;
+}
+
+void grants_release(struct flow *f, const char *task, const char *why)
+{
+	CLEANUP(mem_free_p)
+	struct grant **list =
+		mem_array(map_count(f->grants) + 1, sizeof(*list));
+	struct grant *g;
+	size_t count = 0;
+	size_t at = 0;
+
+	while ((g = map_next(f->grants, &at, NULL))) {
+		if (is_held_by(g, task))
+			list[count++] = g;
+	}
+	for (size_t i = 0; i < count; i++)
+		grant_release(list[i], task, why);
+}
+
+size_t grants_of_task(struct flow *f, const char *task)
+{
+	const struct grant *g;
+	size_t count = 0;
+	size_t at = 0;
+
+	while ((g = map_next(f->grants, &at, NULL))) {
+		if (is_held_by(g, task) ||
+		    (strcmp(json_text(g->doc, "state", ""), "ended") != 0 &&
+		     json_has_text(json_object_get(g->doc, "heldBy"), task)))
+			count++;
+	}
+	return count;
+}
+
+/* ---- loading
+ * ---------------------------------------------------------------------------------
+ */
+
+static void resume_end(void *cookie)
+{
+	timer_fired(cookie);
+}
+
+void grant_load(struct flow *f, json_t *doc)
+{
+	struct grant *g = grant_new(f, json_incref(doc));
+
+	g->held_by = json_incref(json_object_get(doc, "heldBy"));
+	if (is_active(g)) {
+		schedule(g);
+		return;
+	}
+	/* An end that was armed when the authority stopped is planned again:
+	 * what is gone already is found so. */
+	g->timer = loop_timer(f->loop, BACKOFF_MIN_MS, resume_end, g);
+}

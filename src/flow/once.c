@@ -1,0 +1,121 @@
+/*
+ * What serves once: idempotency keys, nonces of signed statements, ids of
+ * tokens.  The database remembers; until a transaction is durable, and for as
+ * long as it costs little, "recent" does.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum {
+	KEY_LIFE_MS =
+		24 * 3600 * 1000, /* how long a key stands for its reply */
+	RECENT_MS = 5 * 1000,	  /* far longer than a commit takes */
+};
+
+static char *key_name(const struct caller *caller, const struct acting *acting)
+{
+	return mem_format("key %s %s %s", caller->name, acting->route,
+			  acting->key);
+}
+
+static char *key_scope(const struct caller *caller, const struct acting *acting)
+{
+	return mem_format("%s %s", caller->name, acting->route);
+}
+
+/* The entry not yet durable, or NULL. */
+static const json_t *recent(const struct flow *f, const char *name)
+{
+	return json_object_get(f->recent, name);
+}
+
+enum once once_key(struct flow *f, const struct caller *caller,
+		   const struct acting *acting, char **ret_about)
+{
+	CLEANUP(mem_free_p) char *name = NULL;
+	CLEANUP(mem_free_p) char *scope = NULL;
+	char text[DIGEST_TEXT_LEN];
+	const json_t *entry;
+	struct digest stored;
+
+	if (!acting->key)
+		return ONCE_NEW;
+	name = key_name(caller, acting);
+	digest_format(&acting->body, text);
+	entry = recent(f, name);
+	if (entry) {
+		*ret_about = mem_str(json_text(entry, "about", ""));
+		return strcmp(json_text(entry, "body", ""), text) ? ONCE_OTHER
+								  : ONCE_AGAIN;
+	}
+	scope = key_scope(caller, acting);
+	if (store_reply_get(evidence_reader(f->evidence), scope, acting->key,
+			    &stored, ret_about) < 0)
+		return ONCE_NEW;
+	return digest_equals(&stored, &acting->body) ? ONCE_AGAIN : ONCE_OTHER;
+}
+
+static void remember(struct flow *f, const char *name, json_t *entry)
+{
+	json_set_int(entry, "until", clock_boot_ms() + RECENT_MS);
+	json_set_new(f->recent, name, entry);
+}
+
+void once_key_put(struct flow *f, struct evidence_txn *t,
+		  const struct caller *caller, const struct acting *acting,
+		  const char *about)
+{
+	CLEANUP(mem_free_p) char *name = NULL;
+	CLEANUP(mem_free_p) char *scope = NULL;
+	char text[DIGEST_TEXT_LEN];
+	json_t *entry;
+
+	if (!acting || !acting->key)
+		return;
+	name = key_name(caller, acting);
+	scope = key_scope(caller, acting);
+	digest_format(&acting->body, text);
+	entry = json_object();
+	json_set_text(entry, "body", text);
+	json_set_text(entry, "about", about);
+	remember(f, name, entry);
+	evidence_reply(t, scope, acting->key, &acting->body, about,
+		       clock_wall_ms() + KEY_LIFE_MS);
+}
+
+bool once_seen(struct flow *f, const char *scope, const char *value)
+{
+	CLEANUP(mem_free_p) char *name = mem_format("seen %s %s", scope, value);
+	bool seen = true;
+
+	if (recent(f, name))
+		return true;
+	if (store_seen_get(evidence_reader(f->evidence), scope, value, &seen) <
+	    0)
+		return true;
+	return seen;
+}
+
+void once_seen_put(struct flow *f, struct evidence_txn *t, const char *scope,
+		   const char *value, int64_t expires_ms)
+{
+	CLEANUP(mem_free_p) char *name = mem_format("seen %s %s", scope, value);
+
+	remember(f, name, json_object());
+	evidence_seen(t, scope, value, expires_ms);
+}
+
+void once_tick(struct flow *f, int64_t now_ms)
+{
+	const char *name;
+	json_t *entry;
+	void *next;
+
+	json_object_foreach_safe(f->recent, next, name, entry)
+	{
+		if (json_int(entry, "until", 0) < now_ms)
+			json_object_del(f->recent, name);
+	}
+}

@@ -1,0 +1,227 @@
+/*
+ * Who asks: agents by their tokens, humans by what they sign.  A session only
+ * reads.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "flow/state.h"
+
+enum {
+	SESSION_MS = 8 * 3600 * 1000,
+	SESSIONS_MAX = 4096,
+};
+
+static const char session_prefix[] = "writs_";
+
+static void digest_text_of(struct slice bytes, char text[DIGEST_TEXT_LEN])
+{
+	struct digest digest = digest_of(bytes);
+
+	digest_format(&digest, text);
+}
+
+/* Counts a refusal; the tick makes one leaf of them all. */
+static bool refuse(struct flow *f, const char *class, const char **ret_class)
+{
+	json_set_int(f->refusals, class, json_int(f->refusals, class, 0) + 1);
+	*ret_class = class;
+	return false;
+}
+
+static bool prove_session(struct flow *f, struct slice bearer,
+			  struct caller *ret, const char **ret_class)
+{
+	char key[DIGEST_TEXT_LEN];
+	const json_t *session;
+
+	digest_text_of(bearer, key);
+	session = json_object_get(f->sessions, key);
+	if (!session)
+		return refuse(f, "unknown-session", ret_class);
+	if (clock_boot_ms() >= json_int(session, "until", 0)) {
+		json_object_del(f->sessions, key);
+		return refuse(f, "expired", ret_class);
+	}
+	*ret = (struct caller){ .kind = CALLER_HUMAN };
+	snprintf(ret->name, sizeof(ret->name), "%s",
+		 json_text(session, "human", ""));
+	if (!inventory_human_is_active(f->inventory, ret->name))
+		return refuse(f, "not-active", ret_class);
+	return true;
+}
+
+static bool prove_agent(struct flow *f, struct slice bearer, struct caller *ret,
+			const char **ret_class)
+{
+	struct svid svid;
+	int64_t now_ms = clock_wall_ms();
+	enum svid_verdict verdict = svid_cache_verify(
+		f->svids, f->trust, bearer, f->audience, now_ms, &svid);
+	const char *agent;
+
+	if (verdict != SVID_VALID)
+		return refuse(f, svid_verdict_name(verdict), ret_class);
+	agent = inventory_agent_of(f->inventory, svid.id.text);
+	if (!agent)
+		return refuse(f, "unknown-agent", ret_class);
+	if (inventory_agent_fault(f->inventory, agent, now_ms))
+		return refuse(f, "not-active", ret_class);
+	*ret = (struct caller){ .kind = CALLER_AGENT,
+				.expires_ms = svid.expires_ms };
+	snprintf(ret->name, sizeof(ret->name), "%s", agent);
+	snprintf(ret->jti, sizeof(ret->jti), "%s", svid.jti);
+	return true;
+}
+
+bool flow_prove(struct flow *f, struct slice bearer, struct caller *ret_caller,
+		const char **ret_class)
+{
+	size_t length = strlen(session_prefix);
+
+	if (!bearer.len)
+		return refuse(f, "missing", ret_class);
+	if (bearer.len > length && !memcmp(bearer.ptr, session_prefix, length))
+		return prove_session(f, bearer, ret_caller, ret_class);
+	return prove_agent(f, bearer, ret_caller, ret_class);
+}
+
+bool human_is(const struct flow *f, const char *human, const char *group)
+{
+	return inventory_human_is_active(f->inventory, human) &&
+	       inventory_is_member(f->inventory, human, group);
+}
+
+/* ---- signed forms
+ * --------------------------------------------------------------- */
+
+static const json_t *keys_of(void *cookie, const char *human)
+{
+	const struct flow *f = cookie;
+
+	if (!inventory_human_is_active(f->inventory, human))
+		return NULL;
+	return json_object_get(
+		inventory_spec(f->inventory, MANIFEST_HUMAN, human), "keys");
+}
+
+bool signed_take(struct flow *f, const json_t *signed_form,
+		 enum statement_type type, struct reply_to reply,
+		 struct statement *ret_statement)
+{
+	const char *class = "";
+	enum statement_verdict verdict =
+		statement_verify(signed_form, type, f->origin, clock_wall_ms(),
+				 keys_of, f, ret_statement);
+
+	if (verdict != STATEMENT_VALID) {
+		refuse(f, statement_verdict_name(verdict), &class);
+		answer_problem(reply, ANSWER_UNPROVED, class,
+			       "The signed statement is not accepted: %s.",
+			       class);
+		return false;
+	}
+	if (once_seen(f, "nonce", ret_statement->nonce)) {
+		statement_clear(ret_statement);
+		refuse(f, "replayed", &class);
+		answer_problem(reply, ANSWER_UNPROVED, "replayed",
+			       "This statement has been used already.");
+		return false;
+	}
+	return true;
+}
+
+void signed_put(struct flow *f, struct evidence_txn *t,
+		const struct statement *s)
+{
+	once_seen_put(f, t, "nonce", s->nonce,
+		      clock_wall_ms() + 2 * STATEMENT_AGE_MAX_MS);
+}
+
+json_t *signed_json(const struct statement *s)
+{
+	json_t *kept = json_object();
+
+	json_set_text(kept, "statement", s->text);
+	json_set_text(kept, "signature", s->signature);
+	json_set_text(kept, "human", s->human);
+	json_set_text(kept, "fingerprint", s->fingerprint);
+	return kept;
+}
+
+/* ---- login
+ * -------------------------------------------------------------------------- */
+
+static void drop_old_sessions(struct flow *f)
+{
+	const char *key;
+	json_t *session;
+	void *next;
+	int64_t now_ms = clock_boot_ms();
+
+	json_object_foreach_safe(f->sessions, next, key, session)
+	{
+		if (json_int(session, "until", 0) < now_ms)
+			json_object_del(f->sessions, key);
+	}
+}
+
+static char *session_new(struct flow *f, const char *human)
+{
+	CLEANUP(mem_free_p) char *secret = NULL;
+	uint8_t bytes[32];
+	char key[DIGEST_TEXT_LEN];
+	char *token;
+	json_t *session = json_object();
+
+	random_bytes(bytes, sizeof(bytes));
+	secret = text_base64url(slice_of(bytes, sizeof(bytes)));
+	mem_wipe(bytes, sizeof(bytes));
+	token = mem_format("%s%s", session_prefix, secret);
+	mem_wipe(secret, strlen(secret));
+	digest_text_of(slice_str(token), key);
+	json_set_text(session, "human", human);
+	json_set_int(session, "until", clock_boot_ms() + SESSION_MS);
+	json_set_new(f->sessions, key, session);
+	return token;
+}
+
+void flow_login(struct flow *f, const json_t *signed_form,
+		struct reply_to reply)
+{
+	struct statement s;
+	struct evidence_txn *t;
+	CLEANUP(mem_free_p) char *token = NULL;
+	CLEANUP(mem_free_p) char *subject = NULL;
+	CLEANUP(json_put_p) json_t *kept = NULL;
+	struct evidence_part part;
+	struct leaf_ref leaf;
+	json_t *body;
+
+	if (!signed_take(f, signed_form, STATEMENT_LOGIN, reply, &s))
+		return;
+	drop_old_sessions(f);
+	if (json_object_size(f->sessions) >= SESSIONS_MAX) {
+		statement_clear(&s);
+		answer_problem(reply, ANSWER_BUSY, "busy",
+			       "Too many people are logged in.");
+		return;
+	}
+	subject = mem_format("human:%s", s.human);
+	kept = signed_json(&s);
+	part = (struct evidence_part){ subject, kept };
+	token = session_new(f, s.human);
+	body = json_object();
+	json_set_text(body, "token", token);
+	json_set_text(body, "human", s.human);
+	json_set_time(body, "expires", clock_wall_ms() + SESSION_MS);
+	t = evidence_begin(f->evidence);
+	must(evidence_leaf(t, LEAF_LOGIN, NULL, NULL, &part, 1, &leaf),
+	     "a login's leaf");
+	signed_put(f, t, &s);
+	commit_answer(f, t, reply, ANSWER_OK, body);
+	mem_wipe(token, strlen(token));
+	statement_clear(&s);
+}

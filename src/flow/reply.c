@@ -1,0 +1,89 @@
+/* Answers, at once or once a transaction is durable. */
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+void answer(struct reply_to reply, enum answer_kind kind, json_t *owned_body)
+{
+	struct answer a = { .kind = kind, .detail = "", .body = owned_body };
+
+	if (reply.fn)
+		reply.fn(reply.cookie, &a);
+	json_decref(owned_body);
+}
+
+void answer_problem(struct reply_to reply, enum answer_kind kind,
+		    const char *code, const char *format, ...)
+{
+	char detail[512];
+	struct answer a = { .kind = kind, .code = code, .detail = detail };
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(detail, sizeof(detail), format, arguments);
+	va_end(arguments);
+	if (reply.fn)
+		reply.fn(reply.cookie, &a);
+}
+
+struct pending {
+	struct reply_to reply;
+	enum answer_kind kind;
+	const char *code;
+	char *detail;
+	json_t *body;
+};
+
+static void pending_done(void *cookie)
+{
+	struct pending *p = cookie;
+	struct answer a = { p->kind, p->code, p->detail ? p->detail : "",
+			    p->body };
+
+	if (p->reply.fn)
+		p->reply.fn(p->reply.cookie, &a);
+	json_decref(p->body);
+	free(p->detail);
+	free(p);
+}
+
+void commit_problem(struct flow *f UNUSED, struct evidence_txn *t,
+		    struct reply_to reply, enum answer_kind kind,
+		    const char *code, const char *detail, json_t *owned_body)
+{
+	struct pending *p = mem_new(struct pending);
+
+	*p = (struct pending){ reply, kind, code, mem_str(detail), owned_body };
+	evidence_commit(t, pending_done, p);
+}
+
+void commit_answer(struct flow *f, struct evidence_txn *t,
+		   struct reply_to reply, enum answer_kind kind,
+		   json_t *owned_body)
+{
+	commit_problem(f, t, reply, kind, NULL, NULL, owned_body);
+}
+
+void must(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	log_error("cannot-go-on", "what=\"%s\" why=\"%s\"", what,
+		  error_message());
+	_exit(70);
+}
+
+json_t *leaf_json(const struct leaf_ref *leaf)
+{
+	json_t *value = json_object();
+	char text[DIGEST_TEXT_LEN];
+
+	digest_format(&leaf->hash, text);
+	json_set_int(value, "index", (int64_t)leaf->index);
+	json_set_text(value, "hash", text);
+	return value;
+}

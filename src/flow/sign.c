@@ -1,0 +1,419 @@
+/*
+ * What humans sign about requests: approvals and denials, adoption of advice,
+ * and evidence they vouch for.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "flow/state.h"
+#include "govern/approval.h"
+
+/* ---- approving
+ * ---------------------------------------------------------------- */
+
+/* Whether step-up is shown, or the class lets software keys stand for it. */
+static bool steps_up(const struct flow *f, const struct task *task,
+		     const struct statement *s)
+{
+	const json_t *class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
+					     json_text(task->doc, "class", ""));
+
+	return s->step_up || json_flag(class, "softwareKeys", false);
+}
+
+/* Why this human may not sign for this group; NULL if policy lets them.  Text
+ * is static or a policy's title. */
+static const char *approve_fault(struct flow *f, struct request *r,
+				 const struct task *task,
+				 const struct statement *s, const char *group)
+{
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	struct policy_answer policy = { 0 };
+	struct ask_task ask_task;
+	const char *why = NULL;
+
+	task_as_ask(task, &ask_task);
+	ask = ask_approve(s->human, group, steps_up(f, task, s), &ask_task,
+			  json_object_get(r->doc, "barred"), clock_wall_ms(),
+			  json_int(r->doc, "expiresMs", 0));
+	if (policy_ask(f->linked, f->world, ask, &policy) < 0 ||
+	    !policy.allow) {
+		const char *id =
+			json_string_value(json_array_get(policy.policies, 0));
+
+		why = id ? policy_title(f->linked, id) : NULL;
+		if (!why)
+			why = "Only an active member of the group that is "
+			      "asked signs, with step-up.";
+	}
+	policy_answer_clear(&policy);
+	return why;
+}
+
+static bool answered_as_unfit(struct flow *f, struct request *r,
+			      const struct statement *s, struct reply_to reply)
+{
+	const char *group = json_text(s->body, "group", "");
+	const json_t *requires = json_object_get(
+		json_object_get(r->doc, "decision"), "requires");
+	const struct task *task = task_find(f, json_text(r->doc, "task", ""));
+	const char *why;
+
+	if (strcmp(json_text(s->body, "digest", ""),
+		   json_text(r->doc, "digest", "")) != 0) {
+		answer_problem(reply, ANSWER_CONFLICT, "another-plan",
+			       "The signature is over another plan than the "
+			       "one that waits.");
+		return true;
+	}
+	if (!json_object_get(json_object_get(requires, "approvals"), group)) {
+		answer_problem(reply, ANSWER_CONFLICT, "group-not-asked",
+			       "Group '%s' is not asked.", group);
+		return true;
+	}
+	if (approval_has(json_object_get(r->doc, "approvals"), s->human)) {
+		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
+			       "This person has signed this request already.");
+		return true;
+	}
+	why = task ? approve_fault(f, r, task, s, group) : "The task is gone.";
+	if (why) {
+		answer_problem(reply, ANSWER_DENIED, "may-not-approve", "%s",
+			       why);
+		return true;
+	}
+	return false;
+}
+
+static struct leaf_ref approval_leaf(struct request *r, struct evidence_txn *t,
+				     const struct statement *s)
+{
+	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
+	CLEANUP(json_put_p) json_t *kept = signed_json(s);
+	struct evidence_part part = { subject, kept };
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "digest", json_text(r->doc, "digest", ""));
+	json_set_text(fields, "decision", json_text(s->body, "decision", ""));
+	json_set_text(fields, "group", json_text(s->body, "group", ""));
+	json_set_flag(fields, "stepUp", s->step_up);
+	must(evidence_leaf(t, LEAF_APPROVAL, r->id, fields, &part, 1, &leaf),
+	     "an approval's leaf");
+	return leaf;
+}
+
+static void keep_approval(struct request *r, const struct statement *s,
+			  const struct leaf_ref *leaf)
+{
+	json_t *approval = json_object();
+	static const char *const members[] = { "human",	 "group", "decision",
+					       "digest", "at",	  "reason" };
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(s->body, members[i]);
+
+		if (value)
+			json_object_set(approval, members[i], value);
+	}
+	json_set_flag(approval, "stepUp", s->step_up);
+	json_set_int(approval, "leaf", (int64_t)leaf->index);
+	json_array_append_new(json_object_get(r->doc, "approvals"), approval);
+	json_array_append_new(json_object_get(r->doc, "signatures"),
+			      signed_json(s));
+}
+
+struct signing {
+	struct flow *flow;
+	char request[ID_MAX];
+	struct reply_to reply;
+};
+
+/* The approval is durable: decide again from scratch. */
+static void approval_durable(void *cookie)
+{
+	struct signing *signing = cookie;
+	struct request *r = request_find(signing->flow, signing->request);
+
+	if (!r) {
+		flow_view(signing->flow, NULL, VIEW_REQUEST, signing->request,
+			  NULL, signing->reply);
+		free(signing);
+		return;
+	}
+	r->commits--;
+	if (r->state == REQUEST_WAITING && r->commits == 0) {
+		request_reconsider(r);
+		request_wait(r, 0, signing->reply);
+	} else {
+		request_wait(r, 0, signing->reply);
+	}
+	free(signing);
+}
+
+static void take_approval(struct flow *f, struct request *r,
+			  const struct statement *s, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct leaf_ref leaf = approval_leaf(r, t, s);
+	struct signing *signing = mem_new(struct signing);
+
+	keep_approval(r, s, &leaf);
+	signed_put(f, t, s);
+	request_put(r, t);
+	*signing = (struct signing){ .flow = f, .reply = reply };
+	snprintf(signing->request, sizeof(signing->request), "%s", r->id);
+	evidence_commit(t, approval_durable, signing);
+}
+
+static void take_denial(struct flow *f, struct request *r,
+			const struct statement *s, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct leaf_ref leaf = approval_leaf(r, t, s);
+	json_t *decision = json_object_get(r->doc, "decision");
+
+	keep_approval(r, s, &leaf);
+	signed_put(f, t, s);
+	evidence_commit(t, NULL, NULL);
+	json_set_text(decision, "cause", "human");
+	json_set_text(decision, "forAgent", "A person who was asked said no.");
+	json_set_text(decision, "forHuman", "Denied by one who was asked.");
+	r->recorded = false; /* told once this is durable */
+	request_wait(r, 1, reply);
+	request_close(r, REQUEST_EVENT_DENY, "human",
+		      json_text(s->body, "reason", ""));
+}
+
+void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
+	       struct reply_to reply)
+{
+	struct request *r = request_find(f, id);
+	struct statement s;
+
+	if (!signed_take(f, signed_form, STATEMENT_APPROVAL, reply, &s))
+		return;
+	if (strcmp(json_text(s.body, "request", ""), id) != 0)
+		answer_problem(reply, ANSWER_INVALID, "another-request",
+			       "The statement is about another request.");
+	else if (!r)
+		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
+			       "No such request is waiting.");
+	else if (r->state != REQUEST_WAITING)
+		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
+			       "The request is '%s'.",
+			       request_state_name(r->state));
+	else if (answered_as_unfit(f, r, &s, reply))
+		discard(0);
+	else if (!strcmp(json_text(s.body, "decision", ""), "approve"))
+		take_approval(f, r, &s, reply);
+	else
+		take_denial(f, r, &s, reply);
+	statement_clear(&s);
+}
+
+/* ---- adopting
+ * ------------------------------------------------------------------------ */
+
+static json_t *adopted_doc(const json_t *advice, const struct task *task,
+			   const struct statement *s)
+{
+	static const char *const members[] = { "action", "target", "resource",
+					       "parameters", "ttl" };
+	struct caller caller = { .kind = CALLER_AGENT };
+	CLEANUP(json_put_p) json_t *body = json_object();
+	json_t *doc;
+
+	snprintf(caller.name, sizeof(caller.name), "%s",
+		 json_text(task->doc, "agent", ""));
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		json_object_set(body, members[i],
+				json_object_get(advice, members[i]));
+	json_set_text(body, "task", task->id);
+	doc = request_doc_of(&caller, body);
+	json_set_text(doc, "sponsor", s->human);
+	json_set_text(doc, "adviceOf", json_text(advice, "id", ""));
+	return doc;
+}
+
+static void adopt(struct flow *f, json_t *advice, const struct task *task,
+		  const struct statement *s, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
+	CLEANUP(json_put_p) json_t *kept = signed_json(s);
+	struct evidence_part part = { subject, kept };
+	json_t *doc = adopted_doc(advice, task, s);
+	json_t *fields = json_object();
+	struct caller caller = { .kind = CALLER_AGENT };
+	struct acting acting = { .route = "adopt" };
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "decision", "adopt");
+	json_set_text(fields, "digest", json_text(advice, "digest", ""));
+	json_set_text(fields, "as", json_text(doc, "id", ""));
+	must(evidence_leaf(t, LEAF_APPROVAL, json_text(advice, "id", ""),
+			   fields, &part, 1, &leaf),
+	     "an adoption's leaf");
+	json_set_text(advice, "state", request_state_name(REQUEST_ADOPTED));
+	json_set_text(advice, "adoptedAs", json_text(doc, "id", ""));
+	evidence_put(t, NOUN_REQUEST, json_text(advice, "id", ""), advice);
+	signed_put(f, t, s);
+	evidence_commit(t, NULL, NULL);
+	snprintf(caller.name, sizeof(caller.name), "%s",
+		 json_text(task->doc, "agent", ""));
+	request_start(f, &caller, &acting, doc, 1, reply);
+}
+
+/* Why this human may not adopt it into that task. */
+static const char *adopt_fault(struct flow *f, const json_t *advice,
+			       const struct task *task,
+			       const struct statement *s)
+{
+	const char *owner;
+
+	if (strcmp(json_text(advice, "state", ""), "recommended") != 0)
+		return "It is not a recommendation that still stands.";
+	if (strcmp(json_text(advice, "digest", ""),
+		   json_text(s->body, "digest", "")) != 0)
+		return "The signature is over another plan.";
+	if (!task)
+		return "There is no such open task.";
+	if (!json_has_text(json_object_get(task->doc, "targets"),
+			   json_text(advice, "target", "")))
+		return "The task did not declare that target.";
+	owner = json_text(inventory_spec(f->inventory, MANIFEST_AGENT,
+					 json_text(task->doc, "agent", "")),
+			  "owner", "");
+	if (strcmp(owner, s->human) != 0)
+		return "Only the owner of the agent that would carry it out "
+		       "adopts it.";
+	return task_fault(task, clock_wall_ms());
+}
+
+void flow_adopt(struct flow *f, const char *id, const json_t *signed_form,
+		struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *advice = NULL;
+	const struct task *task;
+	const char *why;
+	struct statement s;
+
+	if (!signed_take(f, signed_form, STATEMENT_ADOPT, reply, &s))
+		return;
+	if (strcmp(json_text(s.body, "request", ""), id) != 0 ||
+	    store_get(evidence_reader(f->evidence), NOUN_REQUEST, id, &advice,
+		      NULL) < 0) {
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-request",
+			       "There is no such request.");
+		statement_clear(&s);
+		return;
+	}
+	task = task_find(
+		f, json_text(s.body, "task", json_text(advice, "task", "")));
+	why = adopt_fault(f, advice, task, &s);
+	if (why)
+		answer_problem(reply, ANSWER_CONFLICT, "may-not-adopt", "%s",
+			       why);
+	else
+		adopt(f, advice, task, &s, reply);
+	statement_clear(&s);
+}
+
+/* ---- vouching
+ * ----------------------------------------------------------------------------
+ */
+
+/* Some evidence only one person can give. */
+static const char *vouch_fault(const struct flow *f, const struct statement *s)
+{
+	const char *kind = json_text(s->body, "kind", "");
+	const char *target = json_text(s->body, "target", "");
+	const json_t *spec =
+		inventory_spec(f->inventory, MANIFEST_TARGET, target);
+	int64_t expires = 0;
+
+	if (!spec)
+		return "There is no such target.";
+	if (!strcmp(kind, "owner_ack") &&
+	    strcmp(json_text(spec, "owner", ""), s->human) != 0)
+		return "Only the target's owner acknowledges for it.";
+	if (!strcmp(kind, "prompt") || !strcmp(kind, "tool_trace"))
+		return "Prompts and tool traces are attached to the task by "
+		       "its agent.";
+	if (clock_parse(json_text(s->body, "expires", ""), &expires) < 0 ||
+	    expires <= clock_wall_ms())
+		return "It has expired already.";
+	return NULL;
+}
+
+static json_t *voucher_doc(const struct statement *s, const char *id)
+{
+	static const char *const members[] = { "kind",	    "action",
+					       "target",    "resource",
+					       "reference", "text",
+					       "expires",   "human" };
+	CLEANUP(mem_free_p)
+	char *joined =
+		mem_format("%s\n%s\n%s", json_text(s->body, "action", ""),
+			   json_text(s->body, "target", ""),
+			   json_text(s->body, "resource", ""));
+	struct digest digest = digest_of(slice_str(joined));
+	char subject[DIGEST_TEXT_LEN];
+	json_t *doc = json_object();
+
+	digest_format(&digest, subject);
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "subject", subject);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(s->body, members[i]);
+
+		if (value)
+			json_object_set(doc, members[i], value);
+	}
+	return doc;
+}
+
+void flow_vouch(struct flow *f, const json_t *signed_form,
+		struct reply_to reply)
+{
+	struct statement s;
+	struct evidence_txn *t;
+	CLEANUP(mem_free_p) char *subject = NULL;
+	CLEANUP(json_put_p) json_t *kept = NULL;
+	json_t *fields = json_object();
+	struct evidence_part part;
+	struct leaf_ref leaf;
+	const char *why;
+	char id[ID_MAX];
+	json_t *doc;
+
+	if (!signed_take(f, signed_form, STATEMENT_VOUCHER, reply, &s)) {
+		json_decref(fields);
+		return;
+	}
+	why = vouch_fault(f, &s);
+	if (why) {
+		json_decref(fields);
+		answer_problem(reply, ANSWER_CONFLICT, "may-not-vouch", "%s",
+			       why);
+		statement_clear(&s);
+		return;
+	}
+	id_new("vch", id);
+	doc = voucher_doc(&s, id);
+	subject = mem_format("human:%s", s.human);
+	kept = signed_json(&s);
+	part = (struct evidence_part){ subject, kept };
+	json_set_text(fields, "evidence", json_text(s.body, "kind", ""));
+	json_set_text(fields, "subject", json_text(doc, "subject", ""));
+	t = evidence_begin(f->evidence);
+	must(evidence_leaf(t, LEAF_VOUCHER, id, fields, &part, 1, &leaf),
+	     "a voucher's leaf");
+	json_set_new(doc, "evidence", leaf_json(&leaf));
+	evidence_put(t, NOUN_VOUCHER, id, doc);
+	signed_put(f, t, &s);
+	commit_answer(f, t, reply, ANSWER_CREATED, doc);
+	statement_clear(&s);
+}

@@ -1,0 +1,586 @@
+/*
+ * Tasks: opened inside a class, ended by their agent, by time or by
+ * containment.  Ending waits for what is in flight, then undoes what nobody
+ * else holds; a task is completed when its last grant is confirmed gone.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum { WAIT_END_MS = 30 * 1000 };
+
+struct task *task_find(struct flow *f, const char *id)
+{
+	return map_get(f->tasks, id);
+}
+
+static const char *state_of(const struct task *t)
+{
+	return json_text(t->doc, "state", "");
+}
+
+const char *task_fault(const struct task *t, int64_t now_ms)
+{
+	const struct flow *f = t->flow;
+	const char *agent = json_text(t->doc, "agent", "");
+
+	if (is_contained(f, agent, t->id))
+		return "the agent or its task is contained";
+	if (strcmp(state_of(t), "open") != 0)
+		return "the task is not open";
+	if (now_ms >= json_int(t->doc, "expiresMs", 0))
+		return "the task's window is over";
+	if (!inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
+			    json_text(t->doc, "class", "")))
+		return "the task's class is gone";
+	return inventory_agent_fault(f->inventory, agent, now_ms);
+}
+
+void task_as_ask(const struct task *t, struct ask_task *ret)
+{
+	*ret = (struct ask_task){
+		.agent = json_text(t->doc, "agent", ""),
+		.task = t->id,
+		.class = json_text(t->doc, "class", ""),
+		.planes = json_object_get(t->doc, "planes"),
+		.expires_ms = json_int(t->doc, "expiresMs", 0),
+	};
+}
+
+static json_t *copy_members(const json_t *doc, const char *const *members,
+			    size_t count)
+{
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *value = json_object_get(doc, members[i]);
+
+		if (value)
+			json_object_set(view, members[i], value);
+	}
+	return view;
+}
+
+json_t *task_view(const json_t *doc)
+{
+	static const char *const members[] = { "id",	  "agent",    "class",
+					       "intent",  "targets",  "planes",
+					       "state",	  "opened",   "expires",
+					       "ended",	  "endedHow", "records",
+					       "evidence" };
+
+	return copy_members(doc, members, ARRAY_LEN(members));
+}
+
+/* ---- opening
+ * ------------------------------------------------------------------- */
+
+/* The planes of the targets; NULL if there is no such target. */
+static json_t *planes_of(const struct flow *f, const json_t *targets,
+			 const char **ret_missing)
+{
+	CLEANUP(json_put_p) json_t *planes = json_array();
+	const json_t *target;
+	size_t at;
+
+	json_array_foreach(targets, at, target)
+	{
+		const char *name = json_string_value(target);
+		const json_t *spec =
+			inventory_spec(f->inventory, MANIFEST_TARGET, name);
+		const char *plane = json_text(spec, "plane", NULL);
+
+		*ret_missing = name;
+		if (!plane)
+			return NULL;
+		if (!json_has_text(planes, plane))
+			json_array_append_new(planes, json_string(plane));
+	}
+	return TAKE(planes);
+}
+
+static json_t *new_doc(struct flow *f, const struct caller *caller,
+		       const json_t *body, json_t *planes, int64_t now_ms,
+		       int64_t ttl_s)
+{
+	const char *class = json_text(body, "class", "");
+	const json_t *manifest =
+		inventory_find(f->inventory, MANIFEST_TASK_CLASS, class);
+	struct digest digest = manifest_digest(manifest);
+	char text[DIGEST_TEXT_LEN];
+	char id[ID_MAX];
+	json_t *doc = json_object();
+
+	id_new("tsk", id);
+	digest_format(&digest, text);
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "agent", caller->name);
+	json_set_text(doc, "class", class);
+	json_set_text(doc, "classDigest", text);
+	json_set_text(doc, "intent", json_text(body, "intent", ""));
+	json_object_set(doc, "targets", json_object_get(body, "targets"));
+	json_object_set(doc, "planes", planes);
+	json_object_set(
+		doc, "actions",
+		json_object_get(json_object_get(manifest, "spec"), "actions"));
+	json_set_new(doc, "planesTouched", json_array());
+	json_set_new(doc, "records", json_object());
+	json_set_text(doc, "state", "open");
+	json_set_time(doc, "opened", now_ms);
+	json_set_time(doc, "expires", now_ms + ttl_s * 1000);
+	json_set_int(doc, "expiresMs", now_ms + ttl_s * 1000);
+	return doc;
+}
+
+static void open_facts(struct facts *facts, int64_t now_ms, int64_t ttl_s,
+		       const json_t *planes)
+{
+	facts_init(facts);
+	facts->now_ms = now_ms;
+	facts->ttl_s = ttl_s;
+	facts->attested = true;
+	facts->change_freeze = false;
+	facts->covered = true;
+	facts->monitored = true;
+	facts->self_dealing = false;
+	facts->blast_radius = 0;
+	facts->risk_score = 0;
+	facts->privileged_24h = 0;
+	facts->irreversible_24h = 0;
+	facts->planes_24h = (int64_t)json_array_size(planes);
+	facts->planes = planes;
+}
+
+static json_t *task_fields(const json_t *doc, const char *event)
+{
+	json_t *fields = json_object();
+
+	json_set_text(fields, "event", event);
+	json_set_text(fields, "class", json_text(doc, "classDigest", ""));
+	json_set_text(fields, "expires", json_text(doc, "expires", ""));
+	return fields;
+}
+
+static struct task *task_new(struct flow *f, json_t *owned_doc);
+
+static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event)
+{
+	CLEANUP(mem_free_p)
+	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
+	struct evidence_part part = { subject, doc };
+	struct leaf_ref leaf;
+	json_t *evidence = json_object_get(doc, "evidence");
+
+	must(evidence_leaf(t, LEAF_TASK, json_text(doc, "id", NULL),
+			   task_fields(doc, event), &part, 1, &leaf),
+	     "a task's leaf");
+	if (!evidence) {
+		evidence = json_object();
+		json_set_new(doc, "evidence", evidence);
+	}
+	json_set_new(evidence, event, leaf_json(&leaf));
+}
+
+static json_t *denial_body(const struct flow *f, const json_t *policies)
+{
+	json_t *body = json_object();
+	json_t *decision = json_object();
+	json_t *rows = json_array();
+	const json_t *id;
+	size_t at;
+
+	json_array_foreach(policies, at, id)
+	{
+		const char *title =
+			policy_title(f->linked, json_string_value(id));
+		json_t *row = json_object();
+
+		json_set_text(row, "id", json_string_value(id));
+		json_set_text(row, "title",
+			      title ? title : json_string_value(id));
+		json_array_append_new(rows, row);
+	}
+	json_set_text(decision, "cause", "policy");
+	json_set_new(decision, "policies", rows);
+	json_set_new(body, "decision", decision);
+	return body;
+}
+
+static void deny_open(struct flow *f, const json_t *doc, const json_t *ask,
+		      const struct policy_answer *policy, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p)
+	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
+	struct evidence_part parts[] = { { subject, doc }, { subject, ask } };
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "action", "OpenTask");
+	json_set_text(fields, "route", "deny");
+	json_object_set(fields, "policies", policy->policies);
+	json_set_text(fields, "bundle", f->bundle_digest);
+	must(evidence_leaf(t, LEAF_DECISION, json_text(doc, "id", NULL), fields,
+			   parts, ARRAY_LEN(parts), &leaf),
+	     "a decision's leaf");
+	commit_problem(f, t, reply, ANSWER_DENIED, "denied",
+		       "Policy does not let this agent open a task of this "
+		       "class.",
+		       denial_body(f, policy->policies));
+}
+
+static void open_task(struct flow *f, const struct caller *caller,
+		      const struct acting *acting, json_t *doc,
+		      struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+
+	task_leaf(t, doc, "opened");
+	evidence_put(t, NOUN_TASK, json_text(doc, "id", ""), doc);
+	once_key_put(f, t, caller, acting, json_text(doc, "id", ""));
+	if (*caller->jti)
+		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
+	task_new(f, json_incref(doc));
+	commit_answer(f, t, reply, ANSWER_CREATED, task_view(doc));
+}
+
+/* Answers a repeated or misused key; false if the call is new. */
+static bool answer_key(struct flow *f, const struct caller *caller,
+		       const struct acting *acting, struct reply_to reply)
+{
+	CLEANUP(mem_free_p) char *about = NULL;
+	enum once once = once_key(f, caller, acting, &about);
+
+	if (once == ONCE_OTHER) {
+		answer_problem(reply, ANSWER_MISMATCH, "key-reused",
+			       "This Idempotency-Key was used for another "
+			       "request.");
+		return true;
+	}
+	if (once == ONCE_AGAIN) {
+		flow_view(f, caller, VIEW_TASK, about, NULL, reply);
+		return true;
+	}
+	if (*caller->jti && once_seen(f, "jti", caller->jti)) {
+		answer_problem(reply, ANSWER_UNPROVED, "replayed",
+			       "This token has served an acting call.");
+		return true;
+	}
+	return false;
+}
+
+static int64_t open_ttl(const json_t *class, const json_t *body)
+{
+	int64_t ttl_s = 0;
+	const char *text =
+		json_text(body, "ttl", json_text(class, "longest", "1h"));
+
+	return clock_parse_duration(text, &ttl_s) < 0 ? 0 : ttl_s;
+}
+
+/* Policy's answer on opening doc; true if it allows. */
+static bool may_open(struct flow *f, const json_t *doc, int64_t ttl_s,
+		     int64_t now_ms, json_t **ret_ask,
+		     struct policy_answer *ret_policy)
+{
+	struct ask_task ask_task = {
+		.agent = json_text(doc, "agent", ""),
+		.task = json_text(doc, "id", ""),
+		.class = json_text(doc, "class", ""),
+		.planes = json_object_get(doc, "planes"),
+		.expires_ms = json_int(doc, "expiresMs", 0),
+	};
+	struct facts facts;
+
+	open_facts(&facts, now_ms, ttl_s, ask_task.planes);
+	*ret_ask = ask_open_task(&ask_task, &facts);
+	return policy_ask(f->linked, f->world, *ret_ask, ret_policy) == 0 &&
+	       ret_policy->allow;
+}
+
+void flow_task_open(struct flow *f, const struct caller *caller,
+		    const struct acting *acting, const json_t *body,
+		    struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *planes = NULL;
+	CLEANUP(json_put_p) json_t *doc = NULL;
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	struct policy_answer policy = { 0 };
+	const char *class_name = json_text(body, "class", "");
+	const json_t *class =
+		inventory_spec(f->inventory, MANIFEST_TASK_CLASS, class_name);
+	const char *missing = "";
+	int64_t now_ms = clock_wall_ms();
+	int64_t ttl_s = open_ttl(class, body);
+	const char *fault = arming_fault(f);
+
+	if (answer_key(f, caller, acting, reply))
+		return;
+	if (fault) {
+		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable", "%s",
+			       fault);
+		return;
+	}
+	if (!class) {
+		answer_problem(reply, ANSWER_INVALID, "no-such-class",
+			       "There is no task class '%s'.", class_name);
+		return;
+	}
+	planes = planes_of(f, json_object_get(body, "targets"), &missing);
+	if (!planes) {
+		answer_problem(reply, ANSWER_INVALID, "no-such-target",
+			       "There is no target '%s'.", missing);
+		return;
+	}
+	doc = new_doc(f, caller, body, planes, now_ms, ttl_s);
+	if (may_open(f, doc, ttl_s, now_ms, &ask, &policy))
+		open_task(f, caller, acting, doc, reply);
+	else
+		deny_open(f, doc, ask, &policy, reply);
+	policy_answer_clear(&policy);
+}
+
+/* ---- ending
+ * ---------------------------------------------------------------------- */
+
+void task_free(struct task *t)
+{
+	loop_timer_end(t->expiry);
+	json_decref(t->doc);
+	free(t);
+}
+
+static void task_expired(void *cookie)
+{
+	struct task *t = cookie;
+
+	t->expiry = NULL;
+	task_end(t, "expired");
+}
+
+static void schedule_expiry(struct task *t)
+{
+	int64_t left = json_int(t->doc, "expiresMs", 0) - clock_wall_ms();
+
+	t->expiry =
+		loop_timer(t->flow->loop, left > 0 ? left : 0, task_expired, t);
+}
+
+static struct task *task_new(struct flow *f, json_t *owned_doc)
+{
+	struct task *t = mem_new(struct task);
+
+	t->flow = f;
+	t->doc = owned_doc;
+	snprintf(t->id, sizeof(t->id), "%s", json_text(owned_doc, "id", ""));
+	map_put(f->tasks, t->id, t);
+	if (!strcmp(state_of(t), "open"))
+		schedule_expiry(t);
+	return t;
+}
+
+static void tell_waiters(struct task *t)
+{
+	while (t->waiters) {
+		struct waiter *w = t->waiters;
+
+		t->waiters = w->next;
+		loop_timer_end(w->timer);
+		answer(w->reply, ANSWER_OK, task_view(t->doc));
+		free(w);
+	}
+}
+
+static void task_ended(void *cookie)
+{
+	struct task *t = cookie;
+
+	tell_waiters(t);
+	map_remove(t->flow->tasks, t->id);
+	task_free(t);
+}
+
+/* Requests of the task that have not ended. */
+static size_t open_requests(const struct task *t)
+{
+	size_t count = 0;
+	size_t at = 0;
+	const struct request *r;
+
+	while ((r = map_next(t->flow->requests, &at, NULL))) {
+		if (!request_state_is_end(r->state) &&
+		    !strcmp(json_text(r->doc, "task", ""), t->id))
+			count++;
+	}
+	return count;
+}
+
+static void complete(struct task *t)
+{
+	struct flow *f = t->flow;
+	struct evidence_txn *txn = evidence_begin(f->evidence);
+	const char *how = json_text(t->doc, "endedHow", "completed");
+
+	json_set_text(t->doc, "state", how);
+	json_set_time(t->doc, "ended", clock_wall_ms());
+	task_leaf(txn, t->doc, "ended");
+	evidence_put(txn, NOUN_TASK, t->id, t->doc);
+	evidence_commit(txn, task_ended, t);
+}
+
+void task_settle(struct flow *f, const char *id)
+{
+	struct task *t = task_find(f, id);
+
+	if (!t || strcmp(state_of(t), "ending") != 0)
+		return;
+	if (open_requests(t) == 0 && grants_of_task(f, id) == 0)
+		complete(t);
+}
+
+static void settle_later(void *cookie)
+{
+	struct task *t = cookie;
+
+	task_settle(t->flow, t->id);
+}
+
+static void withdraw_requests(struct task *t, const char *why)
+{
+	struct flow *f = t->flow;
+	size_t count = map_count(f->requests);
+	CLEANUP(mem_free_p)
+	struct request **list = mem_array(count + 1, sizeof(*list));
+	struct request *r;
+	size_t found = 0;
+	size_t at = 0;
+
+	while ((r = map_next(f->requests, &at, NULL))) {
+		if (!strcmp(json_text(r->doc, "task", ""), t->id))
+			list[found++] = r;
+	}
+	for (size_t i = 0; i < found; i++)
+		request_withdraw(list[i], why);
+}
+
+void task_end(struct task *t, const char *how)
+{
+	struct flow *f = t->flow;
+	struct evidence_txn *txn;
+
+	if (strcmp(state_of(t), "open") != 0)
+		return;
+	loop_timer_end(t->expiry);
+	t->expiry = NULL;
+	json_set_text(t->doc, "state", "ending");
+	json_set_text(t->doc, "endedHow", how);
+	txn = evidence_begin(f->evidence);
+	task_leaf(txn, t->doc, "ending");
+	evidence_put(txn, NOUN_TASK, t->id, t->doc);
+	evidence_commit(txn, settle_later, t);
+	withdraw_requests(t, "the task ended");
+	grants_release(f, t->id, how);
+}
+
+/* Somebody who waits for a task's end, and not longer than a call may take. */
+struct end_waiter {
+	struct waiter waiter; /* first: the task's list holds these */
+	struct task *task;
+};
+
+static void end_waiter_timeout(void *cookie)
+{
+	struct end_waiter *w = cookie;
+	struct waiter **place = &w->task->waiters;
+
+	while (*place != &w->waiter)
+		place = &(*place)->next;
+	*place = w->waiter.next;
+	answer(w->waiter.reply, ANSWER_WAITING, task_view(w->task->doc));
+	free(w);
+}
+
+static void wait_for_end(struct task *t, struct reply_to reply)
+{
+	struct end_waiter *w = mem_new(struct end_waiter);
+
+	w->task = t;
+	w->waiter.reply = reply;
+	w->waiter.next = t->waiters;
+	w->waiter.timer =
+		loop_timer(t->flow->loop, WAIT_END_MS, end_waiter_timeout, w);
+	t->waiters = &w->waiter;
+}
+
+void flow_task_complete(struct flow *f, const struct caller *caller,
+			const char *id, struct reply_to reply)
+{
+	struct task *t = task_find(f, id);
+
+	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
+		flow_view(f, caller, VIEW_TASK, id, NULL, reply);
+		return;
+	}
+	task_end(t, "completed");
+	wait_for_end(t, reply);
+}
+
+/* ---- records
+ * ------------------------------------------------------------------------ */
+
+void flow_task_attach(struct flow *f, const struct caller *caller,
+		      const char *id, const json_t *body, struct reply_to reply)
+{
+	struct task *t = task_find(f, id);
+	const char *kind = json_text(body, "kind", "");
+	const char *fault;
+	struct evidence_txn *txn;
+	struct evidence_part part;
+	struct leaf_ref leaf;
+	CLEANUP(mem_free_p) char *subject = NULL;
+	json_t *fields;
+	json_t *records;
+
+	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
+			       "This agent has no such open task.");
+		return;
+	}
+	fault = task_fault(t, clock_wall_ms());
+	if (fault) {
+		answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s",
+			       fault);
+		return;
+	}
+	subject = mem_format("agent:%s", caller->name);
+	part = (struct evidence_part){ subject, body };
+	fields = json_object();
+	json_set_text(fields, "record", kind);
+	txn = evidence_begin(f->evidence);
+	if (evidence_leaf(txn, LEAF_RECORD, t->id, fields, &part, 1, &leaf) <
+	    0) {
+		evidence_abandon(txn);
+		answer_problem(reply, ANSWER_INVALID, "too-large", "%s",
+			       error_message());
+		return;
+	}
+	records = json_object_get(t->doc, "records");
+	json_set_int(records, kind, json_int(records, kind, 0) + 1);
+	evidence_put(txn, NOUN_TASK, t->id, t->doc);
+	commit_answer(f, txn, reply, ANSWER_CREATED, leaf_json(&leaf));
+}
+
+/* ---- loading
+ * ---------------------------------------------------------------------------
+ */
+
+void task_load(struct flow *f, json_t *doc)
+{
+	struct task *t = task_new(f, json_incref(doc));
+
+	if (!strcmp(state_of(t), "ending"))
+		loop_defer(f->loop, settle_later, t);
+}

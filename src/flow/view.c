@@ -1,0 +1,377 @@
+/*
+ * Who may read what.  Agents: their own tasks and requests.  Owners: those of
+ * their agents.  Approvers: what their groups are asked.  Administrators and
+ * auditors (members of a group of that name): everything but payloads, which
+ * are read by a signed act that leaves a leaf.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum { LIST_MAX = 500 };
+
+static bool reads_all(const struct flow *f, const struct caller *caller)
+{
+	return !caller || (caller->kind == CALLER_HUMAN &&
+			   (human_is(f, caller->name, "administrators") ||
+			    human_is(f, caller->name, "auditors")));
+}
+
+static bool owns(const struct flow *f, const struct caller *caller,
+		 const json_t *doc)
+{
+	const char *agent = json_text(doc, "agent", "");
+	const char *owner =
+		json_text(inventory_spec(f->inventory, MANIFEST_AGENT, agent),
+			  "owner", "");
+
+	if (caller->kind == CALLER_AGENT)
+		return !strcmp(agent, caller->name);
+	return !strcmp(owner, caller->name);
+}
+
+static bool is_asked(const struct flow *f, const struct caller *caller,
+		     const json_t *doc)
+{
+	json_t *groups = json_object_get(doc, "waitingFor");
+	const char *group;
+	json_t *count;
+
+	if (caller->kind != CALLER_HUMAN)
+		return false;
+	json_object_foreach(groups, group, count)
+	{
+		if (inventory_is_member(f->inventory, caller->name, group))
+			return true;
+	}
+	return false;
+}
+
+static bool may_read(const struct flow *f, const struct caller *caller,
+		     const json_t *doc)
+{
+	return reads_all(f, caller) || owns(f, caller, doc) ||
+	       is_asked(f, caller, doc);
+}
+
+/* What an approver needs: the plan as it will be signed. */
+static json_t *approval_view(const json_t *doc)
+{
+	json_t *view = json_object();
+
+	json_set_new(view, "request", request_view(doc));
+	json_set_text(view, "plan", json_text(doc, "planText", ""));
+	json_set_text(view, "digest", json_text(doc, "digest", ""));
+	json_object_set(view, "groups", json_object_get(doc, "waitingFor"));
+	json_object_set(view, "barred", json_object_get(doc, "barred"));
+	return view;
+}
+
+static json_t *plain_view(const json_t *doc)
+{
+	return json_copy((json_t *)(uintptr_t)doc);
+}
+
+static const struct {
+	enum noun noun;
+	const char *list; /* name of the list's member */
+	json_t *(*view)(const json_t *doc);
+	bool administrators; /* only those who read all */
+} views[VIEW_COUNT] = {
+	[VIEW_TASK] = { NOUN_TASK, "tasks", task_view, false },
+	[VIEW_REQUEST] = { NOUN_REQUEST, "requests", request_view, false },
+	[VIEW_GRANT] = { NOUN_GRANT, "grants", grant_view, false },
+	[VIEW_CHANGE] = { NOUN_CHANGE, "changes", change_view, true },
+	[VIEW_CONTAINMENT] = { NOUN_CONTAINMENT, "containments",
+			       containment_view, true },
+	[VIEW_APPROVAL] = { NOUN_REQUEST, "approvals", approval_view, false },
+};
+
+static void no_such_thing(struct reply_to reply)
+{
+	answer_problem(reply, ANSWER_NOT_FOUND, "not-found",
+		       "There is no such thing, or not for this caller.");
+}
+
+static void view_one(struct flow *f, const struct caller *caller,
+		     enum view view, const char *id, struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *doc = NULL;
+
+	if (store_get(evidence_reader(f->evidence), views[view].noun, id, &doc,
+		      NULL) < 0 ||
+	    !may_read(f, caller, doc) ||
+	    (views[view].administrators && !reads_all(f, caller))) {
+		no_such_thing(reply);
+		return;
+	}
+	if (view == VIEW_APPROVAL &&
+	    strcmp(json_text(doc, "state", ""), "waiting") != 0) {
+		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
+			       "The request is '%s'.",
+			       json_text(doc, "state", ""));
+		return;
+	}
+	answer(reply, ANSWER_OK, views[view].view(doc));
+}
+
+static void view_list(struct flow *f, const struct caller *caller,
+		      enum view view, const char *state, struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *docs = NULL;
+	json_t *body = json_object();
+	json_t *list = json_array();
+	const json_t *doc;
+	size_t at;
+
+	json_set_new(body, views[view].list, list);
+	if (view == VIEW_APPROVAL)
+		state = "waiting";
+	if (store_find(evidence_reader(f->evidence), views[view].noun,
+		       state ? "state" : NULL, state, NULL, LIST_MAX,
+		       &docs) < 0) {
+		json_decref(body);
+		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
+			       "The database could not be read.");
+		return;
+	}
+	json_array_foreach(docs, at, doc)
+	{
+		bool shown = view == VIEW_APPROVAL ? is_asked(f, caller, doc)
+						   : may_read(f, caller, doc);
+
+		if (shown &&
+		    (!views[view].administrators || reads_all(f, caller)))
+			json_array_append_new(list, views[view].view(doc));
+	}
+	answer(reply, ANSWER_OK, body);
+}
+
+void flow_view(struct flow *f, const struct caller *caller, enum view view,
+	       const char *id, const char *state, struct reply_to reply)
+{
+	if (id)
+		view_one(f, caller, view, id, reply);
+	else
+		view_list(f, caller, view, state, reply);
+}
+
+/* ---- inventory
+ * ------------------------------------------------------------------ */
+
+static bool same_word(const char *kind, const char *word)
+{
+	size_t length = strlen(kind);
+
+	return !strncasecmp(kind, word, length) &&
+	       (!word[length] || !strcasecmp(word + length, "s") ||
+		!strcasecmp(word + length, "es"));
+}
+
+static bool kind_of_word(const char *word, enum manifest_kind *ret)
+{
+	for (int kind = 0; kind < MANIFEST_KIND_COUNT; kind++) {
+		if (same_word(manifest_kind_name((enum manifest_kind)kind),
+			      word)) {
+			*ret = (enum manifest_kind)kind;
+			return true;
+		}
+	}
+	return false;
+}
+
+void flow_inventory(struct flow *f, const struct caller *caller,
+		    const char *word, const char *name, struct reply_to reply)
+{
+	enum manifest_kind kind = MANIFEST_AGENT;
+	const json_t *manifest;
+	json_t *body;
+	json_t *list;
+	const char *id;
+	json_t *value;
+
+	if (caller->kind != CALLER_HUMAN || !kind_of_word(word, &kind)) {
+		no_such_thing(reply);
+		return;
+	}
+	if (name) {
+		manifest = inventory_find(f->inventory, kind, name);
+		if (manifest)
+			answer(reply, ANSWER_OK, plain_view(manifest));
+		else
+			no_such_thing(reply);
+		return;
+	}
+	body = json_object();
+	list = json_array();
+	json_set_new(body, "manifests", list);
+	json_object_foreach(
+		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
+		value)
+	{
+		if (!strcmp(json_text(value, "kind", ""),
+			    manifest_kind_name(kind)))
+			json_array_append(list, value);
+	}
+	answer(reply, ANSWER_OK, body);
+}
+
+/* ---- evidence
+ * ---------------------------------------------------------------------- */
+
+void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
+	       struct reply_to reply)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(EVIDENCE_LEAF_MAX);
+	struct leaf_ref leaf = { .index = index };
+	json_t *body;
+
+	if (!reads_all(f, caller) ||
+	    store_leaf_get(evidence_reader(f->evidence), index, &b,
+			   &leaf.hash) < 0) {
+		no_such_thing(reply);
+		return;
+	}
+	body = leaf_json(&leaf);
+	json_set_text(body, "leaf", buf_text(&b));
+	answer(reply, ANSWER_OK, body);
+}
+
+struct disclosure {
+	struct reply_to reply;
+};
+
+static void disclosed(void *cookie, json_t *payload, const char *why)
+{
+	struct disclosure *d = cookie;
+
+	if (payload)
+		answer(d->reply, ANSWER_OK, payload);
+	else
+		answer_problem(d->reply, ANSWER_NOT_FOUND, "not-disclosed",
+			       "The payload cannot be read: %s.", why);
+	free(d);
+}
+
+struct disclosing {
+	struct flow *flow;
+	uint64_t leaf;
+	unsigned part;
+	struct reply_to reply;
+};
+
+static void disclosure_durable(void *cookie)
+{
+	struct disclosing *d = cookie;
+	struct disclosure *next = mem_new(struct disclosure);
+
+	next->reply = d->reply;
+	evidence_disclose(d->flow->evidence, d->leaf, d->part, disclosed, next);
+	free(d);
+}
+
+void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
+		   struct reply_to reply)
+{
+	struct statement s;
+	struct evidence_txn *t;
+	CLEANUP(mem_free_p) char *subject = NULL;
+	CLEANUP(json_put_p) json_t *kept = NULL;
+	struct evidence_part part;
+	struct disclosing *d;
+	struct leaf_ref ref;
+	json_t *fields;
+
+	if (!signed_take(f, signed_form, STATEMENT_DISCLOSE, reply, &s))
+		return;
+	if (json_int(s.body, "index", -1) != (int64_t)leaf ||
+	    (!human_is(f, s.human, "auditors") &&
+	     !human_is(f, s.human, "administrators"))) {
+		answer_problem(reply, ANSWER_DENIED, "may-not-disclose",
+			       "Only auditors read payloads, each by an act of "
+			       "its own.");
+		statement_clear(&s);
+		return;
+	}
+	subject = mem_format("human:%s", s.human);
+	kept = signed_json(&s);
+	part = (struct evidence_part){ subject, kept };
+	fields = json_object();
+	json_set_int(fields, "leaf", (int64_t)leaf);
+	json_set_int(fields, "part", json_int(s.body, "part", 0));
+	t = evidence_begin(f->evidence);
+	must(evidence_leaf(t, LEAF_DISCLOSED, NULL, fields, &part, 1, &ref),
+	     "a disclosure's leaf");
+	signed_put(f, t, &s);
+	d = mem_new(struct disclosing);
+	*d = (struct disclosing){ f, leaf,
+				  (unsigned)json_int(s.body, "part", 0),
+				  reply };
+	evidence_commit(t, disclosure_durable, d);
+	statement_clear(&s);
+}
+
+/* ---- health
+ * ---------------------------------------------------------------------------
+ */
+
+static json_t *connectors_json(const struct flow *f)
+{
+	json_t *list = json_array();
+	const struct target *t;
+	size_t at = 0;
+
+	while ((t = map_next(f->targets, &at, NULL))) {
+		json_t *row = json_object();
+
+		json_set_text(row, "target", t->name);
+		json_set_flag(row, "up", t->up);
+		json_set_text(row, "why", t->up ? NULL : t->why);
+		json_set_text(row, "build", connector_build(t->connector));
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
+static int64_t unknown_count(const struct flow *f)
+{
+	const struct request *r;
+	int64_t count = 0;
+	size_t at = 0;
+
+	while ((r = map_next(f->requests, &at, NULL)))
+		count += r->state == REQUEST_UNKNOWN;
+	return count;
+}
+
+static int64_t unconfirmed_count(const struct flow *f)
+{
+	const struct grant *g;
+	int64_t count = 0;
+	size_t at = 0;
+
+	while ((g = map_next(f->grants, &at, NULL)))
+		count += json_text(g->doc, "unconfirmed", NULL) != NULL;
+	return count;
+}
+
+json_t *flow_health(struct flow *f)
+{
+	json_t *health = json_object();
+	const char *fault = arming_fault(f);
+
+	json_set_text(health, "status", fault ? "degraded" : "ok");
+	json_set_text(health, "why", fault);
+	json_set_text(health, "version", WRIT_VERSION);
+	json_set_text(health, "origin", f->origin);
+	json_set_int(health, "leaves",
+		     (int64_t)evidence_durable_size(f->evidence));
+	json_set_text(health, "bundle", f->bundle_digest);
+	json_set_int(health, "unknown", unknown_count(f));
+	json_set_int(health, "unconfirmedEnds", unconfirmed_count(f));
+	json_set_int(health, "openRequests", (int64_t)map_count(f->requests));
+	json_set_int(health, "openGrants", (int64_t)map_count(f->grants));
+	json_set_new(health, "connectors", connectors_json(f));
+	return health;
+}

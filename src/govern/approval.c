@@ -1,0 +1,79 @@
+#include "govern/approval.h"
+
+static void bar(json_t *barred, const char *human)
+{
+	if (human && !json_has_text(barred, human))
+		json_array_append_new(barred, json_string(human));
+}
+
+static const char *owner_of(const struct inventory *inv,
+			    enum manifest_kind kind, const char *name)
+{
+	return json_text(inventory_spec(inv, kind, name), "owner", NULL);
+}
+
+json_t *approval_barred(const struct inventory *inv, const char *agent,
+			const char *class, const json_t *gains_humans,
+			const json_t *gains_agents, const json_t *vouched)
+{
+	json_t *barred = json_array();
+	const json_t *name;
+	size_t at;
+
+	bar(barred, owner_of(inv, MANIFEST_AGENT, agent));
+	bar(barred, owner_of(inv, MANIFEST_TASK_CLASS, class));
+	json_array_foreach(gains_humans, at, name)
+		bar(barred, json_string_value(name));
+	json_array_foreach(gains_agents, at, name) bar(
+		barred, owner_of(inv, MANIFEST_AGENT, json_string_value(name)));
+	json_array_foreach(vouched, at, name)
+		bar(barred, json_string_value(name));
+	return barred;
+}
+
+static bool counts(const struct inventory *inv, const json_t *approval,
+		   const json_t *barred)
+{
+	const char *human = json_text(approval, "human", "");
+
+	return !strcmp(json_text(approval, "decision", ""), "approve") &&
+	       inventory_human_is_active(inv, human) &&
+	       inventory_is_member(inv, human,
+				   json_text(approval, "group", "")) &&
+	       !json_has_text(barred, human);
+}
+
+json_t *approval_count(const struct inventory *inv, const json_t *approvals,
+		       const json_t *barred)
+{
+	CLEANUP(json_put_p) json_t *seen = json_array();
+	json_t *out = json_object();
+	const json_t *approval;
+	size_t at;
+
+	json_array_foreach(approvals, at, approval)
+	{
+		const char *human = json_text(approval, "human", "");
+		const char *group = json_text(approval, "group", "");
+
+		if (!counts(inv, approval, barred) ||
+		    json_has_text(seen, human))
+			continue;
+		json_array_append_new(seen, json_string(human));
+		json_set_int(out, group, json_int(out, group, 0) + 1);
+	}
+	return out;
+}
+
+bool approval_has(const json_t *approvals, const char *human)
+{
+	const json_t *approval;
+	size_t at;
+
+	json_array_foreach(approvals, at, approval)
+	{
+		if (!strcmp(json_text(approval, "human", ""), human))
+			return true;
+	}
+	return false;
+}

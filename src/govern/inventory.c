@@ -1,0 +1,558 @@
+/*
+ * The snapshot keeps manifests in one JSON object and beside it the maps that
+ * look-ups need: identities, accounts, and for each human the closed set of
+ * groups.
+ */
+#include "govern/inventory.h"
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "govern/entity.h"
+
+enum { NESTING_MAX = 16 }; /* groups within groups */
+
+struct inventory {
+	atomic_uint references;
+	json_t *manifests;  /* "Kind/name" -> manifest */
+	json_t *identities; /* SPIFFE ID -> agent name */
+	json_t *accounts;   /* "target/id" -> "Human/name" or "Agent/name" */
+	json_t *members;    /* group -> array of humans, closed over nesting */
+};
+
+const json_t *inventory_manifests(const struct inventory *inv)
+{
+	return inv->manifests;
+}
+
+const json_t *inventory_find(const struct inventory *inv,
+			     enum manifest_kind kind, const char *name)
+{
+	char key[128];
+
+	if (!name)
+		return NULL;
+	snprintf(key, sizeof(key), "%s/%s", manifest_kind_name(kind), name);
+	return json_object_get(inv->manifests, key);
+}
+
+const json_t *inventory_spec(const struct inventory *inv,
+			     enum manifest_kind kind, const char *name)
+{
+	return json_object_get(inventory_find(inv, kind, name), "spec");
+}
+
+/* ---- references ------------------------------------------------------------
+ */
+
+enum shape { ONE, MANY };
+
+/* Members of a spec that name another manifest. */
+static const struct {
+	enum manifest_kind kind;
+	const char *member;
+	enum shape shape;
+	enum manifest_kind refers_to;
+} references[] = {
+	{ MANIFEST_DOMAIN, "approvers", ONE, MANIFEST_GROUP },
+	{ MANIFEST_GROUP, "parents", MANY, MANIFEST_GROUP },
+	{ MANIFEST_HUMAN, "groups", MANY, MANIFEST_GROUP },
+	{ MANIFEST_AGENT, "owner", ONE, MANIFEST_HUMAN },
+	{ MANIFEST_TARGET, "owner", ONE, MANIFEST_HUMAN },
+	{ MANIFEST_TARGET, "plane", ONE, MANIFEST_PLANE },
+	{ MANIFEST_TARGET, "domain", ONE, MANIFEST_DOMAIN },
+	{ MANIFEST_TASK_CLASS, "owner", ONE, MANIFEST_HUMAN },
+	{ MANIFEST_TASK_CLASS, "domain", ONE, MANIFEST_DOMAIN },
+	{ MANIFEST_TASK_CLASS, "planes", MANY, MANIFEST_PLANE },
+	{ MANIFEST_TASK_CLASS, "openers", MANY, MANIFEST_AGENT },
+};
+
+static void fault(json_t *faults, const char *at, char *detail)
+{
+	json_t *row = json_object();
+
+	json_set_text(row, "at", at);
+	json_set_text(row, "detail", detail);
+	json_array_append_new(faults, row);
+	free(detail);
+}
+
+static void check_one(const struct inventory *inv, const char *id,
+		      const char *member, enum manifest_kind kind,
+		      const char *name, json_t *faults)
+{
+	if (name && !inventory_find(inv, kind, name))
+		fault(faults, id,
+		      mem_format("spec.%s: there is no %s '%s'", member,
+				 manifest_kind_name(kind), name));
+}
+
+static void check_references(const struct inventory *inv, const char *id,
+			     enum manifest_kind kind, const json_t *spec,
+			     json_t *faults)
+{
+	for (size_t i = 0; i < ARRAY_LEN(references); i++) {
+		const json_t *value;
+		const json_t *element;
+		size_t at;
+
+		if (references[i].kind != kind)
+			continue;
+		value = json_object_get(spec, references[i].member);
+		if (references[i].shape == ONE)
+			check_one(inv, id, references[i].member,
+				  references[i].refers_to,
+				  json_string_value(value), faults);
+		json_array_foreach(value, at, element) check_one(
+			inv, id, references[i].member, references[i].refers_to,
+			json_string_value(element), faults);
+	}
+}
+
+/* Enters names that only one manifest may have. */
+static void claim(json_t *map, const json_t *names, const char *id,
+		  const char *what, json_t *faults)
+{
+	const json_t *element;
+	size_t at;
+
+	json_array_foreach(names, at, element)
+	{
+		const char *name = json_string_value(element);
+		const char *holder = json_text(map, name, NULL);
+
+		if (holder && strcmp(holder, id) != 0)
+			fault(faults, id,
+			      mem_format("%s '%s' is already that of %s", what,
+					 name, holder));
+		json_set_text(map, name, id);
+	}
+}
+
+/* ---- groups
+ * ------------------------------------------------------------------ */
+
+static void add_member(struct inventory *inv, const char *group,
+		       const char *human)
+{
+	json_t *list = json_object_get(inv->members, group);
+
+	if (!list) {
+		list = json_array();
+		json_set_new(inv->members, group, list);
+	}
+	if (!json_has_text(list, human))
+		json_array_append_new(list, json_string(human));
+}
+
+/* False when groups nest deeper than any sound inventory does: a cycle. */
+static bool add_to_groups(struct inventory *inv, const char *human,
+			  const json_t *groups, unsigned depth)
+{
+	const json_t *element;
+	size_t at;
+
+	if (depth > NESTING_MAX)
+		return false;
+	json_array_foreach(groups, at, element)
+	{
+		const char *group = json_string_value(element);
+		const json_t *spec = inventory_spec(inv, MANIFEST_GROUP, group);
+
+		add_member(inv, group, human);
+		if (!add_to_groups(inv, human, json_object_get(spec, "parents"),
+				   depth + 1))
+			return false;
+	}
+	return true;
+}
+
+/* A group that reaches itself through its parents. */
+static bool group_is_cyclic(const struct inventory *inv, const char *start,
+			    const json_t *parents, unsigned depth)
+{
+	const json_t *element;
+	size_t at;
+
+	if (depth > NESTING_MAX)
+		return true;
+	json_array_foreach(parents, at, element)
+	{
+		const char *group = json_string_value(element);
+		const json_t *spec = inventory_spec(inv, MANIFEST_GROUP, group);
+
+		if (!strcmp(group, start) ||
+		    group_is_cyclic(inv, start,
+				    json_object_get(spec, "parents"),
+				    depth + 1))
+			return true;
+	}
+	return false;
+}
+
+/* ---- building
+ * ---------------------------------------------------------------- */
+
+static void enter_human(struct inventory *inv, const char *id, const char *name,
+			const json_t *spec, json_t *faults)
+{
+	if (!add_to_groups(inv, name, json_object_get(spec, "groups"), 0))
+		fault(faults, id, mem_str("its groups nest too deep"));
+	claim(inv->accounts, json_object_get(spec, "accounts"), id, "account",
+	      faults);
+}
+
+static void enter_agent(struct inventory *inv, const char *id,
+			const json_t *spec, json_t *faults)
+{
+	claim(inv->identities, json_object_get(spec, "identities"), id,
+	      "identity", faults);
+	claim(inv->accounts, json_object_get(spec, "accounts"), id, "account",
+	      faults);
+}
+
+static void enter(struct inventory *inv, const char *id, const json_t *manifest,
+		  json_t *faults)
+{
+	enum manifest_kind kind = MANIFEST_AGENT;
+	const json_t *spec = json_object_get(manifest, "spec");
+	const char *name =
+		json_text(json_object_in(manifest, "metadata"), "name", "");
+
+	manifest_kind_find(json_text(manifest, "kind", NULL), &kind);
+	check_references(inv, id, kind, spec, faults);
+	if (kind == MANIFEST_HUMAN)
+		enter_human(inv, id, name, spec, faults);
+	if (kind == MANIFEST_AGENT)
+		enter_agent(inv, id, spec, faults);
+	if (kind == MANIFEST_GROUP &&
+	    group_is_cyclic(inv, name, json_object_get(spec, "parents"), 0))
+		fault(faults, id, mem_str("spec.parents: a cycle of groups"));
+}
+
+void inventory_build(json_t *manifests, struct inventory **ret_inventory,
+		     json_t **ret_faults)
+{
+	CLEANUP(inventory_unref_p)
+	struct inventory *inv = mem_new(struct inventory);
+	json_t *faults = json_array();
+	const char *id;
+	json_t *manifest;
+
+	inv->references = 1;
+	inv->manifests = json_incref(manifests);
+	inv->identities = json_object();
+	inv->accounts = json_object();
+	inv->members = json_object();
+	json_object_foreach(manifests, id, manifest)
+		enter(inv, id, manifest, faults);
+	*ret_inventory = json_array_size(faults) ? NULL : TAKE(inv);
+	*ret_faults = faults;
+}
+
+struct inventory *inventory_ref(struct inventory *inv)
+{
+	inv->references++;
+	return inv;
+}
+
+void inventory_unref(struct inventory *inv)
+{
+	if (!inv || --inv->references > 0)
+		return;
+	json_decref(inv->manifests);
+	json_decref(inv->identities);
+	json_decref(inv->accounts);
+	json_decref(inv->members);
+	free(inv);
+}
+
+/* ---- look-ups
+ * ------------------------------------------------------------------ */
+
+/* The name behind "Kind/". */
+static const char *name_of(const char *id)
+{
+	const char *slash = id ? strchr(id, '/') : NULL;
+
+	return slash ? slash + 1 : NULL;
+}
+
+const char *inventory_agent_of(const struct inventory *inv,
+			       const char *spiffe_id)
+{
+	return name_of(json_text(inv->identities, spiffe_id, NULL));
+}
+
+const char *inventory_owner_of_account(const struct inventory *inv,
+				       const char *account, bool *ret_agent)
+{
+	const char *id = json_text(inv->accounts, account, NULL);
+
+	*ret_agent = id && !strncmp(id, "Agent/", 6);
+	return name_of(id);
+}
+
+static bool spec_is_active(const json_t *spec)
+{
+	return spec && !strcmp(json_text(spec, "status", "active"), "active");
+}
+
+bool inventory_human_is_active(const struct inventory *inv, const char *human)
+{
+	return spec_is_active(inventory_spec(inv, MANIFEST_HUMAN, human));
+}
+
+const char *inventory_agent_fault(const struct inventory *inv,
+				  const char *agent, int64_t now_ms)
+{
+	const json_t *spec = inventory_spec(inv, MANIFEST_AGENT, agent);
+	int64_t expires;
+
+	if (!spec)
+		return "no such agent";
+	if (!spec_is_active(spec))
+		return "the agent is not active";
+	if (clock_parse(json_text(spec, "expires", ""), &expires) < 0 ||
+	    now_ms >= expires)
+		return "the agent has expired";
+	if (!inventory_human_is_active(inv, json_text(spec, "owner", "")))
+		return "the agent has no active owner";
+	return NULL;
+}
+
+bool inventory_is_member(const struct inventory *inv, const char *human,
+			 const char *group)
+{
+	return human && group &&
+	       json_has_text(json_object_get(inv->members, group), human);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+size_t inventory_members(const struct inventory *inv, const char *group,
+			 const char **names, size_t max)
+{
+	const json_t *list = json_object_get(inv->members, group);
+	const json_t *element;
+	size_t count = 0;
+	size_t at;
+
+	json_array_foreach(list, at, element)
+	{
+		if (count < max)
+			names[count++] = json_string_value(element);
+	}
+	qsort(names, count, sizeof(*names), compare_names);
+	return count;
+}
+
+size_t inventory_administrators(const struct inventory *inv)
+{
+	const json_t *list = json_object_get(inv->members, "administrators");
+	const json_t *element;
+	size_t count = 0;
+	size_t at;
+
+	json_array_foreach(list, at, element)
+	{
+		const json_t *spec = inventory_spec(inv, MANIFEST_HUMAN,
+						    json_string_value(element));
+
+		if (spec_is_active(spec) &&
+		    json_array_size(json_object_get(spec, "keys")) > 0)
+			count++;
+	}
+	return count;
+}
+
+/* ---- classification
+ * ------------------------------------------------------------- */
+
+static bool ends_in(const char *text, const char *suffix)
+{
+	size_t length = strlen(text);
+	size_t tail = strlen(suffix);
+
+	return length >= tail && !strcasecmp(text + length - tail, suffix);
+}
+
+static bool rule_fits(const json_t *rule, const char *type,
+		      const char *resource)
+{
+	const json_t *match = json_object_in(rule, "match");
+	const char *exact = json_text(match, "resource", NULL);
+	const char *suffix = json_text(match, "suffix", NULL);
+	const char *wanted = json_text(match, "type", NULL);
+
+	return (!exact || !strcasecmp(exact, resource)) &&
+	       (!suffix || ends_in(resource, suffix)) &&
+	       (!wanted || !strcmp(wanted, type));
+}
+
+static const json_t *find_rule(const json_t *spec, const char *type,
+			       const char *resource)
+{
+	const json_t *rule;
+	size_t at;
+
+	json_array_foreach(json_array_in(spec, "classification"), at, rule)
+	{
+		if (rule_fits(rule, type, resource))
+			return rule;
+	}
+	return NULL;
+}
+
+static void raise_to(struct classification *c, const json_t *rule)
+{
+	int tier = (int)json_int(rule, "tier", TIER_HIGHEST);
+	int sensitivity =
+		(int)json_int(rule, "sensitivity", SENSITIVITY_HIGHEST);
+
+	c->matched = c->matched && rule;
+	c->tier = tier > c->tier ? tier : c->tier;
+	c->sensitivity =
+		sensitivity > c->sensitivity ? sensitivity : c->sensitivity;
+	c->sign_off = c->sign_off || json_flag(rule, "signOff", false);
+}
+
+bool inventory_classify(const struct inventory *inv, const char *target,
+			const char *type, const char *resource,
+			const json_t *nested_in, struct classification *ret)
+{
+	const json_t *spec = inventory_spec(inv, MANIFEST_TARGET, target);
+	const json_t *rule;
+	const json_t *above;
+	size_t at;
+
+	if (!spec)
+		return false;
+	rule = find_rule(spec, type, resource);
+	*ret = (struct classification){
+		.environment =
+			json_text(rule, "environment",
+				  json_text(spec, "environment", "prod")),
+		.plane = json_text(spec, "plane", ""),
+		.domain = json_text(spec, "domain", ""),
+		.matched = true,
+	};
+	raise_to(ret, rule);
+	json_array_foreach(nested_in, at, above)
+		raise_to(ret, find_rule(spec, type, json_string_value(above)));
+	return true;
+}
+
+/* ---- entities
+ * --------------------------------------------------------------------- */
+
+static void add_group(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("Group", name);
+
+	entity_parents(e, "Group", json_object_get(spec, "parents"));
+	json_array_append_new(out, e);
+}
+
+static void add_human(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("Human", name);
+
+	entity_attr(e, "status",
+		    entity_ref("Status", json_text(spec, "status", "active")));
+	entity_parents(e, "Group", json_object_get(spec, "groups"));
+	json_array_append_new(out, e);
+}
+
+static void add_agent(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("Agent", name);
+
+	entity_attr(e, "owner",
+		    entity_ref("Human", json_text(spec, "owner", "")));
+	entity_attr(e, "status",
+		    entity_ref("Status", json_text(spec, "status", "active")));
+	entity_attr(e, "capabilities",
+		    entity_refs("Capability",
+				json_object_get(spec, "capabilities")));
+	entity_attr(e, "clearance",
+		    json_integer(json_int(spec, "clearance", 0)));
+	entity_attr(e, "maxDelegationDepth",
+		    json_integer(json_int(spec, "maxDelegationDepth", 0)));
+	json_array_append_new(out, e);
+}
+
+static void add_plane(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("Plane", name);
+
+	entity_attr(e, "sensitivity",
+		    json_integer(json_int(spec, "sensitivity",
+					  SENSITIVITY_HIGHEST)));
+	json_array_append_new(out, e);
+}
+
+static void add_domain(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("Domain", name);
+
+	entity_attr(e, "approvers",
+		    json_string(json_text(spec, "approvers", "")));
+	json_array_append_new(out, e);
+}
+
+static void add_task_class(json_t *out, const char *name, const json_t *spec)
+{
+	json_t *e = entity_new("TaskClass", name);
+
+	entity_attr(e, "owner",
+		    entity_ref("Human", json_text(spec, "owner", "")));
+	entity_attr(e, "domain",
+		    entity_ref("Domain", json_text(spec, "domain", "")));
+	entity_attr(e, "planes",
+		    entity_refs("Plane", json_object_get(spec, "planes")));
+	entity_attr(e, "maxTier", json_integer(json_int(spec, "maxTier", 0)));
+	entity_attr(e, "openers",
+		    entity_refs("Agent", json_object_get(spec, "openers")));
+	entity_attr(e, "longest",
+		    entity_duration(json_text(spec, "longest", "0s")));
+	entity_attr(e, "needsMonitoring", json_false());
+	json_array_append_new(out, e);
+}
+
+static const struct {
+	enum manifest_kind kind;
+	void (*add)(json_t *out, const char *name, const json_t *spec);
+} entity_makers[] = {
+	{ MANIFEST_GROUP, add_group },
+	{ MANIFEST_HUMAN, add_human },
+	{ MANIFEST_AGENT, add_agent },
+	{ MANIFEST_PLANE, add_plane },
+	{ MANIFEST_DOMAIN, add_domain },
+	{ MANIFEST_TASK_CLASS, add_task_class },
+};
+
+json_t *inventory_entities(const struct inventory *inv)
+{
+	json_t *out = json_array();
+	const char *id;
+	json_t *manifest;
+
+	json_object_foreach(inv->manifests, id, manifest)
+	{
+		enum manifest_kind kind = MANIFEST_KIND_COUNT;
+
+		manifest_kind_find(json_text(manifest, "kind", NULL), &kind);
+		for (size_t i = 0; i < ARRAY_LEN(entity_makers); i++) {
+			if (entity_makers[i].kind == kind)
+				entity_makers[i].add(
+					out, name_of(id),
+					json_object_get(manifest, "spec"));
+		}
+	}
+	return out;
+}

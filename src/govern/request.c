@@ -1,0 +1,101 @@
+#include "govern/request.h"
+
+static const struct {
+	const char *name;
+	bool end;
+} states[REQUEST_STATE_COUNT] = {
+#define STATE_ROW(name, text, end, help) { text, end },
+	REQUEST_STATES(STATE_ROW)
+#undef STATE_ROW
+};
+
+static const char *const events[REQUEST_EVENT_COUNT] = {
+#define EVENT_ROW(name, text) text,
+	REQUEST_EVENTS(EVENT_ROW)
+#undef EVENT_ROW
+};
+
+static const struct {
+	enum request_state from;
+	enum request_event event;
+	enum request_state to;
+} steps[] = {
+	{ REQUEST_PLANNING, REQUEST_EVENT_DENY, REQUEST_DENIED },
+	{ REQUEST_PLANNING, REQUEST_EVENT_ADVISE, REQUEST_RECOMMENDED },
+	{ REQUEST_PLANNING, REQUEST_EVENT_ASK_PEOPLE, REQUEST_WAITING },
+	{ REQUEST_PLANNING, REQUEST_EVENT_ALREADY_SO, REQUEST_NO_CHANGE },
+	{ REQUEST_PLANNING, REQUEST_EVENT_STATE_DIFFERS, REQUEST_CONFLICT },
+	{ REQUEST_PLANNING, REQUEST_EVENT_ARM, REQUEST_ARMED },
+	{ REQUEST_PLANNING, REQUEST_EVENT_GIVE_UP, REQUEST_FAILED },
+	{ REQUEST_PLANNING, REQUEST_EVENT_CANCEL, REQUEST_CANCELLED },
+
+	{ REQUEST_WAITING, REQUEST_EVENT_DENY, REQUEST_DENIED },
+	{ REQUEST_WAITING, REQUEST_EVENT_PLAN_AGAIN, REQUEST_REPLANNING },
+	{ REQUEST_WAITING, REQUEST_EVENT_EXPIRE, REQUEST_EXPIRED },
+	{ REQUEST_WAITING, REQUEST_EVENT_CANCEL, REQUEST_CANCELLED },
+
+	{ REQUEST_REPLANNING, REQUEST_EVENT_DENY, REQUEST_DENIED },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_ASK_PEOPLE, REQUEST_WAITING },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_ALREADY_SO, REQUEST_NO_CHANGE },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_STATE_DIFFERS, REQUEST_CONFLICT },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_ARM, REQUEST_ARMED },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_GIVE_UP, REQUEST_FAILED },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_EXPIRE, REQUEST_EXPIRED },
+	{ REQUEST_REPLANNING, REQUEST_EVENT_CANCEL, REQUEST_CANCELLED },
+
+	{ REQUEST_ARMED, REQUEST_EVENT_APPLIED, REQUEST_READING },
+	{ REQUEST_ARMED, REQUEST_EVENT_ALREADY_SO, REQUEST_NO_CHANGE },
+	{ REQUEST_ARMED, REQUEST_EVENT_NOT_APPLIED, REQUEST_FAILED },
+	{ REQUEST_ARMED, REQUEST_EVENT_PLAN_AGAIN, REQUEST_REPLANNING },
+	{ REQUEST_ARMED, REQUEST_EVENT_CANNOT_TELL, REQUEST_UNKNOWN },
+
+	{ REQUEST_READING, REQUEST_EVENT_AS_PLANNED, REQUEST_DONE },
+	{ REQUEST_READING, REQUEST_EVENT_NOT_AS_PLANNED, REQUEST_PARTIAL },
+	{ REQUEST_READING, REQUEST_EVENT_CANNOT_TELL, REQUEST_UNKNOWN },
+
+	{ REQUEST_UNKNOWN, REQUEST_EVENT_AS_PLANNED, REQUEST_DONE },
+	{ REQUEST_UNKNOWN, REQUEST_EVENT_NOT_APPLIED, REQUEST_FAILED },
+	{ REQUEST_UNKNOWN, REQUEST_EVENT_CANNOT_TELL, REQUEST_UNKNOWN },
+
+	{ REQUEST_DONE, REQUEST_EVENT_UNDONE, REQUEST_ROLLED_BACK },
+	{ REQUEST_PARTIAL, REQUEST_EVENT_UNDONE, REQUEST_ROLLED_BACK },
+	{ REQUEST_RECOMMENDED, REQUEST_EVENT_ADOPT, REQUEST_ADOPTED },
+};
+
+const char *request_state_name(enum request_state state)
+{
+	return states[state].name;
+}
+
+const char *request_event_name(enum request_event event)
+{
+	return events[event];
+}
+
+bool request_state_find(const char *name, enum request_state *ret_state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		if (name && !strcmp(name, states[i].name)) {
+			*ret_state = (enum request_state)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool request_state_is_end(enum request_state state)
+{
+	return states[state].end;
+}
+
+bool request_next(enum request_state state, enum request_event event,
+		  enum request_state *ret_state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		if (steps[i].from == state && steps[i].event == event) {
+			*ret_state = steps[i].to;
+			return true;
+		}
+	}
+	return false;
+}

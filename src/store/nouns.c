@@ -1,0 +1,155 @@
+/* State documents: one table a noun, id, document, leaf and look-up columns. */
+#include "store/connection.h"
+
+#include "base/error.h"
+
+static const struct {
+	const char *name; /* of the table, too */
+	const char *columns[STORE_COLUMNS_MAX + 1];
+} nouns[NOUN_COUNT] = {
+	[NOUN_OBJECT] = { "object", { "kind" } },
+	[NOUN_CHANGE] = { "change", { "state" } },
+	[NOUN_TASK] = { "task", { "agent", "state" } },
+	[NOUN_REQUEST] = { "request", { "task", "agent", "state" } },
+	[NOUN_GRANT] = { "grant", { "state", "target" } },
+	[NOUN_VOUCHER] = { "voucher", { "subject" } },
+	[NOUN_CONTAINMENT] = { "containment", { "state" } },
+	[NOUN_BUNDLE] = { "bundle", { "name" } },
+	[NOUN_DRILL] = { "drill", { NULL } },
+	[NOUN_INCIDENT] = { "incident", { "state" } },
+	[NOUN_SETTING] = { "setting", { NULL } },
+};
+
+const char *noun_name(enum noun noun)
+{
+	return nouns[noun].name;
+}
+
+const char *const *noun_columns(enum noun noun)
+{
+	return nouns[noun].columns;
+}
+
+void noun_values(enum noun noun, const json_t *doc,
+		 const char *ret_values[STORE_COLUMNS_MAX])
+{
+	for (size_t i = 0; i < STORE_COLUMNS_MAX; i++) {
+		const char *column = nouns[noun].columns[i];
+
+		ret_values[i] = column ? json_text(doc, column, NULL) : NULL;
+		if (!column)
+			break;
+	}
+}
+
+int store_put_text(struct store *s, enum noun noun, const char *id,
+		   struct slice text,
+		   const char *const values[STORE_COLUMNS_MAX], uint64_t leaf)
+{
+	struct bind binds[3 + STORE_COLUMNS_MAX] = {
+		bind_text(id),
+		bind_slice_text(text),
+		bind_index(leaf),
+	};
+	sqlite3_stmt *statement;
+	size_t count = 3;
+
+	for (size_t i = 0; nouns[noun].columns[i]; i++)
+		binds[count++] = bind_text(values[i]);
+	TRY(statement_of_noun(s, noun, NOUN_STATEMENT_PUT, &statement));
+	return statement_run(s, statement, binds, count);
+}
+
+int store_put(struct store *s, enum noun noun, const char *id,
+	      const json_t *doc, uint64_t leaf)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(64 << 20);
+	const char *values[STORE_COLUMNS_MAX];
+	struct slice bytes;
+
+	TRY(json_put_canonical(&text, doc));
+	TRY(buf_finish(&text, &bytes));
+	noun_values(noun, doc, values);
+	return store_put_text(s, noun, id, bytes, values, leaf);
+}
+
+int store_delete(struct store *s, enum noun noun, const char *id)
+{
+	const struct bind values[] = { bind_text(id) };
+	sqlite3_stmt *statement;
+
+	TRY(statement_of_noun(s, noun, NOUN_STATEMENT_DELETE, &statement));
+	return statement_run(s, statement, values, ARRAY_LEN(values));
+}
+
+static int parse_doc(sqlite3_stmt *statement, json_t **ret_doc)
+{
+	int r = json_parse(column_slice(statement, 0), 64 << 20, ret_doc);
+
+	return r < 0 ? error_context(ERR_CORRUPT, "state.db: document") : 0;
+}
+
+int store_get(struct store *s, enum noun noun, const char *id, json_t **ret_doc,
+	      uint64_t *ret_leaf)
+{
+	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
+	const struct bind values[] = { bind_text(id) };
+	bool row;
+
+	TRY(statement_of_noun(s, noun, NOUN_STATEMENT_GET, &statement));
+	TRY(statement_bind(s, statement, values, ARRAY_LEN(values)));
+	TRY(statement_step(s, statement, &row));
+	if (!row)
+		return error_set(ERR_NOT_FOUND, "%s %s: none", noun_name(noun),
+				 id);
+	TRY(parse_doc(statement, ret_doc));
+	if (ret_leaf)
+		*ret_leaf = column_index(statement, 1);
+	return 0;
+}
+
+/* Which statement looks up by column. */
+static int find_statement(enum noun noun, const char *column,
+			  enum noun_statement *ret_which)
+{
+	*ret_which = NOUN_STATEMENT_ALL;
+	if (!column)
+		return 0;
+	for (unsigned i = 0; nouns[noun].columns[i]; i++) {
+		if (!strcmp(nouns[noun].columns[i], column)) {
+			*ret_which = NOUN_STATEMENT_FIND + i;
+			return 0;
+		}
+	}
+	return error_set(ERR_NOT_FOUND, "%s has no column %s", noun_name(noun),
+			 column);
+}
+
+int store_find(struct store *s, enum noun noun, const char *column,
+	       const char *value, const char *after, unsigned max,
+	       json_t **ret_docs)
+{
+	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
+	CLEANUP(json_put_p) json_t *docs = json_array();
+	const struct bind values[] = {
+		bind_text(after ? after : ""),
+		bind_int(max),
+		bind_text(value),
+	};
+	enum noun_statement which;
+	bool row;
+
+	TRY(find_statement(noun, column, &which));
+	TRY(statement_of_noun(s, noun, which, &statement));
+	TRY(statement_bind(s, statement, values, column ? 3 : 2));
+	TRY(statement_step(s, statement, &row));
+	while (row) {
+		json_t *doc;
+
+		TRY(parse_doc(statement, &doc));
+		json_array_append_new(docs, doc);
+		TRY(statement_step(s, statement, &row));
+	}
+	*ret_docs = TAKE(docs);
+	return 0;
+}

@@ -1,0 +1,427 @@
+#include "connectors/sdk/order.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "authority.h"
+#include "base/error.h"
+#include "signatures.h"
+
+#define BUILD                                                                  \
+	"sha256:0000000000000000000000000000000000000000000000000000000000000" \
+	"000"
+
+static char folder[] = "/tmp/test-order-XXXXXX";
+static char *path;
+static struct authority authority;
+static struct authority stranger;
+
+/* fdatasync() is wrapped by the linker so that a test can make it fail. */
+static bool sync_fails;
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	return sync_fails ? -1 : __real_fdatasync(fd);
+}
+
+static const struct connector_action actions[] = {
+	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural" },
+	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural" },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const struct connector_info info = { .kind = "test",
+					    .actions = actions };
+
+/* Names are spelled in lower case. */
+static int normalise(void *self UNUSED, const char *resource, struct buf *out)
+{
+	for (; *resource; resource++)
+		buf_put_u8(out, *resource >= 'A' && *resource <= 'Z'
+					? (uint8_t)(*resource + 'a' - 'A')
+					: (uint8_t)*resource);
+	return 0;
+}
+
+static const struct connector_ops ops = { .info = &info,
+					  .normalise = normalise };
+
+static struct order_rules rules;
+static struct connector_reply reply;
+
+static json_t *plan_value(void)
+{
+	json_t *plan = NULL;
+
+	assert_int_equal(
+		json_parse(slice_str("{\"v\":1,\"purpose\":\"request\","
+				     "\"request\":\"req_1\","
+				     "\"action\":\"AddToGroup\","
+				     "\"target\":\"t\",\"connectorBuild\":"
+				     "\"" BUILD "\",\"resource\":\"cn=g\","
+				     "\"tier\":1,\"parameters\":"
+				     "{\"member\":\"m\"},\"precondition\":{},"
+				     "\"mode\":\"execute\",\"undo\":"
+				     "{\"action\":\"RemoveFromGroup\","
+				     "\"parameters\":{\"member\":\"m\"},"
+				     "\"resource\":\"cn=g\"}}"),
+			   4096, &plan),
+		0);
+	return plan;
+}
+
+/* The order of a plan with a member changed; NULL value removes it. */
+static json_t *order_with(const char *name, json_t *value)
+{
+	CLEANUP(json_put_p) json_t *plan = plan_value();
+	CLEANUP(mem_free_p) char *text = NULL;
+
+	if (name && value)
+		json_set_new(plan, name, value);
+	else if (name)
+		json_object_del(plan, name);
+	text = json_canonical(plan);
+	return authority_arm(&authority, text, "armed");
+}
+
+static bool verifies(json_t *owned)
+{
+	CLEANUP(json_put_p) json_t *value = owned;
+	CLEANUP(order_clear) struct order order = { 0 };
+	bool verified;
+
+	reply = (struct connector_reply){ 0 };
+	verified = order_verify(&rules, value, &order, &reply);
+	assert_true(verified == (reply.reason[0] == '\0'));
+	assert_true(verified == (order.plan != NULL));
+	return verified;
+}
+
+static void refused(json_t *owned, const char *words)
+{
+	assert_false(verifies(owned));
+	assert_string_equal(reply.reason, "order");
+	if (!strstr(reply.detail, words))
+		fail_msg("\"%s\" instead of \"%s\"", reply.detail, words);
+}
+
+static void a_whole_order_is_handed_on(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *value = order_with(NULL, NULL);
+	CLEANUP(order_clear) struct order order = { 0 };
+
+	assert_true(order_verify(&rules, value, &order, &reply));
+	assert_string_equal(order.view.action, "AddToGroup");
+	assert_string_equal(order.view.resource, "cn=g");
+	assert_string_equal(order.view.purpose, "request");
+	assert_string_equal(json_text(order.view.parameters, "member", ""),
+			    "m");
+	assert_non_null(order.view.precondition);
+	assert_string_equal(order.execution, "req_1");
+	assert_int_equal(order.view.index, AUTHORITY_INDEX);
+}
+
+static void an_order_that_was_seen_is_refused(void **state UNUSED)
+{
+	assert_true(verifies(order_with(NULL, NULL)));
+	refused(order_with(NULL, NULL), "has served");
+}
+
+static void an_order_that_cannot_be_remembered_is_refused(void **state UNUSED)
+{
+	sync_fails = true;
+	assert_false(verifies(order_with(NULL, NULL)));
+	assert_string_equal(reply.reason, "state");
+}
+
+static void
+a_connector_without_authority_carries_out_nothing(void **state UNUSED)
+{
+	rules.vkey = NULL;
+	refused(order_with(NULL, NULL), "no authority");
+}
+
+static void a_checkpoint_by_another_key_is_refused(void **state UNUSED)
+{
+	rules.vkey = &stranger.vkey;
+	refused(order_with(NULL, NULL), "checkpoint");
+}
+
+static void a_plan_that_does_not_fit_is_refused(void **state UNUSED)
+{
+	static const struct {
+		const char *name;
+		const char *value; /* JSON; NULL removes the member */
+		const char *words;
+	} rows[] = {
+		{ "v", "2", "canonical" },
+		{ "target", "\"other\"", "target" },
+		{ "target", NULL, "target" },
+		{ "connectorBuild", "\"x\"", "build" },
+		{ "action", "\"Format\"", "action" },
+		{ "action", "7", "action" },
+		{ "mode", "\"recommend\"", "execute" },
+		{ "tier", "\"1\"", "whole" },
+		{ "tier", NULL, "whole" },
+		{ "parameters", "[]", "whole" },
+		{ "resource", "\"CN=g\"", "normal form" },
+		{ "resource", "\"\"", "no resource" },
+		{ "resource", NULL, "no resource" },
+		{ "request", NULL, "no execution" },
+		{ "purpose", "\"wish\"", "purpose" },
+		{ "purpose", NULL, "purpose" },
+		{ "purpose", "\"end\"", "needs the plan" },
+		{ "purpose", "\"drill\"", "no drill" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		json_t *value = rows[i].value
+					? json_loads(rows[i].value,
+						     JSON_DECODE_ANY, NULL)
+					: NULL;
+
+		refused(order_with(rows[i].name, value), rows[i].words);
+	}
+}
+
+static void an_order_of_another_shape_is_refused(void **state UNUSED)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+	} rows[] = {
+		{ "plan", "{}" },	{ "leaf", "7" },
+		{ "index", "-1" },	{ "index", "9223372036854775807" },
+		{ "proof", "[1]" },	{ "proof", "[\"AAAA\"]" },
+		{ "checkpoint", "[]" }, { "signatures", "[{}]" },
+		{ "signatures", "{}" }, { "base", "[]" },
+		{ "base", "{}" },	{ "surplus", "1" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		json_t *order = order_with(NULL, NULL);
+
+		json_set_new(order, rows[i].name,
+			     json_loads(rows[i].value, JSON_DECODE_ANY, NULL));
+		refused(order, "");
+	}
+	refused(json_string("order"), "");
+}
+
+static void a_leaf_of_another_kind_is_refused(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *plan = plan_value();
+	CLEANUP(mem_free_p) char *text = json_canonical(plan);
+
+	refused(authority_arm(&authority, text, "decision"), "arms nothing");
+}
+
+static void a_plan_with_one_byte_changed_is_refused(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *whole = order_with(NULL, NULL);
+	const char *plan = json_text(whole, "plan", "");
+
+	/* Every byte, in one of its neighbours. */
+	for (size_t i = 0; plan[i]; i++) {
+		CLEANUP(mem_free_p) char *changed = mem_str(plan);
+		json_t *order = json_copy(whole);
+
+		changed[i] = (char)(changed[i] ^ 1);
+		json_set_text(order, "plan", changed);
+		refused(order, "");
+	}
+}
+
+static void a_high_tier_needs_signatures(void **state UNUSED)
+{
+	refused(order_with("tier", json_integer(2)), "0 of 1");
+	refused(order_with("tier", json_integer(99)), "0 of 1");
+}
+
+static void a_resource_named_always_needs_them_at_any_tier(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *always = json_pack("[s]", "cn=g");
+
+	rules.always = always;
+	refused(order_with("tier", json_integer(0)), "0 of 1");
+	rules.always = NULL;
+	assert_true(verifies(order_with("tier", json_integer(0))));
+}
+
+static void signatures_for_another_plan_do_not_serve(void **state UNUSED)
+{
+	json_t *order = order_with("tier", json_integer(2));
+	json_t *row = json_object();
+
+	json_set_text(row, "human", "alice");
+	json_set_text(row, "statement", statement_alice);
+	json_set_text(row, "signature", signature_alice);
+	json_array_append_new(json_array_in(order, "signatures"), row);
+	refused(order, "0 of 1");
+}
+
+/* The order of the end of plan_value(), with a base. */
+static json_t *ending(const char *base_name, const char *base_value)
+{
+	CLEANUP(json_put_p) json_t *base = plan_value();
+	CLEANUP(json_put_p) json_t *plan = plan_value();
+	CLEANUP(mem_free_p) char *base_text = NULL;
+	CLEANUP(mem_free_p) char *text = NULL;
+	json_t *order;
+	json_t *row = json_object();
+
+	if (base_name)
+		json_set_new(base, base_name,
+			     json_loads(base_value, JSON_DECODE_ANY, NULL));
+	base_text = json_canonical(base);
+	json_set_text(plan, "purpose", "end");
+	json_set_text(plan, "action", "RemoveFromGroup");
+	json_set_int(plan, "tier", 5);
+	text = json_canonical(plan);
+	order = authority_arm(&authority, text, "armed");
+	json_set_text(row, "plan", base_text);
+	json_set_new(row, "signatures", json_array());
+	json_set_new(order, "base", row);
+	return order;
+}
+
+static void an_end_takes_the_tier_of_what_it_undoes(void **state UNUSED)
+{
+	refused(ending("tier", "2"), "0 of 1");
+	assert_true(verifies(ending(NULL, NULL)));
+}
+
+static void an_end_of_anything_else_is_refused(void **state UNUSED)
+{
+	refused(ending("undo", "null"), "not the undo");
+	refused(ending("undo", "{}"), "not the undo");
+	refused(ending("undo", "{\"action\":\"RemoveFromGroup\","
+			       "\"resource\":\"cn=g\","
+			       "\"parameters\":{\"member\":\"n\"}}"),
+		"not the undo");
+	refused(ending("target", "\"other\""), "no request here");
+	refused(ending("purpose", "\"drill\""), "no request here");
+	refused(ending("tier", "null"), "no request here");
+	refused(ending("v", "2"), "needs the plan");
+}
+
+static void a_drill_is_only_the_configured_one(void **state UNUSED)
+{
+	CLEANUP(json_put_p)
+	json_t *drill = json_pack("{s:s,s:{s:s}}", "resource", "cn=g",
+				  "parameters", "member", "m");
+	CLEANUP(json_put_p)
+	json_t *other = json_pack("{s:s,s:{s:s}}", "resource", "cn=g",
+				  "parameters", "member", "n");
+
+	rules.drill = other;
+	refused(order_with("purpose", json_string("drill")), "not this");
+	rules.drill = drill;
+	assert_true(verifies(order_with("purpose", json_string("drill"))));
+}
+
+static void a_trusted_order_must_still_be_whole(void **state UNUSED)
+{
+	CLEANUP(json_put_p)
+	json_t *whole =
+		json_pack("{s:s}", "plan",
+			  "{\"action\":\"AddToGroup\",\"parameters\":{},"
+			  "\"resource\":\"r\"}");
+	CLEANUP(json_put_p)
+	json_t *part =
+		json_pack("{s:s}", "plan", "{\"action\":\"AddToGroup\"}");
+	CLEANUP(order_clear) struct order order = { 0 };
+
+	assert_false(order_trust(&info, part, &order, &reply));
+	assert_string_equal(reply.reason, "order");
+	assert_true(order_trust(&info, whole, &order, &reply));
+	assert_string_equal(order.view.resource, "r");
+}
+
+static struct seen *seen;
+static struct approvers *approvers;
+
+static int fresh(void **state UNUSED)
+{
+	sync_fails = false;
+	discard(unlink(path));
+	assert_int_equal(seen_open(path, &seen), 0);
+	rules = (struct order_rules){
+		.ops = &ops,
+		.target = "t",
+		.build = BUILD,
+		.vkey = &authority.vkey,
+		.seen = seen,
+		.approvers = approvers,
+		.from_tier = 2,
+		.needed = 1,
+	};
+	reply = (struct connector_reply){ 0 };
+	return 0;
+}
+
+static int stale(void **state UNUSED)
+{
+	seen_close(seen);
+	return 0;
+}
+
+static int set_up(void **state UNUSED)
+{
+	uint8_t seed[32] = { 8 };
+
+	assert_non_null(mkdtemp(folder));
+	path = mem_format("%s/seen", folder);
+	authority = authority_new();
+	assert_int_equal(note_signer_new(AUTHORITY_NAME,
+					 slice_of(seed, sizeof(seed)),
+					 &stranger.signer),
+			 0);
+	note_signer_vkey(stranger.signer, &stranger.vkey);
+	return approvers_parse(slice_str("alice " KEY_ALICE "\n"), &approvers);
+}
+
+static int tear_down(void **state UNUSED)
+{
+	CLEANUP(mem_free_p) char *lock = mem_format("%s.lock", path);
+
+	discard(unlink(path));
+	discard(unlink(lock));
+	discard(rmdir(folder));
+	free(path);
+	approvers_free(approvers);
+	authority_clear(&authority);
+	authority_clear(&stranger);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, stale)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_whole_order_is_handed_on),
+		TEST(an_order_that_was_seen_is_refused),
+		TEST(an_order_that_cannot_be_remembered_is_refused),
+		TEST(a_connector_without_authority_carries_out_nothing),
+		TEST(a_checkpoint_by_another_key_is_refused),
+		TEST(a_plan_that_does_not_fit_is_refused),
+		TEST(an_order_of_another_shape_is_refused),
+		TEST(a_leaf_of_another_kind_is_refused),
+		TEST(a_plan_with_one_byte_changed_is_refused),
+		TEST(a_high_tier_needs_signatures),
+		TEST(a_resource_named_always_needs_them_at_any_tier),
+		TEST(signatures_for_another_plan_do_not_serve),
+		TEST(an_end_takes_the_tier_of_what_it_undoes),
+		TEST(an_end_of_anything_else_is_refused),
+		TEST(a_drill_is_only_the_configured_one),
+		TEST(a_trusted_order_must_still_be_whole),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

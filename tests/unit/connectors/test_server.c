@@ -1,0 +1,367 @@
+#include "connectors/sdk/server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "authority.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/frame.h"
+#include "signatures.h"
+
+static char folder[] = "/tmp/test-server-XXXXXX";
+static struct authority authority;
+
+/* What the kind does next, and what it was given. */
+static struct {
+	int error;
+	const char *refusal;
+	json_t *result; /* owned until it is given away */
+	int calls;
+} next;
+
+static int act(struct connector_reply *reply)
+{
+	next.calls++;
+	if (next.error)
+		return error_set(next.error, "told to fail");
+	if (next.refusal)
+		return connector_refuse(reply, next.refusal, "no\n\x80");
+	reply->result = TAKE(next.result);
+	return 0;
+}
+
+static int kind_open(const json_t *config, void **ret_self)
+{
+	if (json_flag(config, "broken", false))
+		return error_set(ERR_SYNTAX, "it is broken");
+	*ret_self = &next;
+	return 0;
+}
+
+static void kind_close(void *self UNUSED)
+{
+}
+
+static int kind_check(void *self UNUSED, struct connector_reply *reply)
+{
+	return act(reply);
+}
+
+static int kind_ask(void *self UNUSED, const struct connector_ask *ask,
+		    struct connector_reply *reply)
+{
+	assert_true(json_is_object(ask->parameters));
+	return act(reply);
+}
+
+static int kind_apply(void *self UNUSED, const struct connector_order *order,
+		      struct connector_reply *reply)
+{
+	assert_string_equal(order->resource, "r");
+	return act(reply);
+}
+
+static const struct connector_action actions[] = {
+	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural" },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const struct schema rows[] = {
+	{ "broken", SCHEMA_FLAG, false, 0, 0, NULL, NULL, NULL },
+	{ NULL, SCHEMA_ANY, false, 0, 0, NULL, NULL, NULL },
+};
+
+static const struct connector_info trusting = {
+	.kind = "test",
+	.version = "1",
+	.actions = actions,
+	.config = rows,
+	.may_skip_orders = true,
+};
+
+static const struct connector_info strict = {
+	.kind = "test",
+	.version = "1",
+	.actions = actions,
+	.config = rows,
+};
+
+#define OPS(which)                                                             \
+	{                                                                      \
+		.info = (which), .open = kind_open, .close = kind_close,       \
+		.check = kind_check, .plan = kind_ask, .apply = kind_apply,    \
+		.read = kind_ask                                               \
+	}
+
+static const struct connector_ops trusting_ops = OPS(&trusting);
+static const struct connector_ops strict_ops = OPS(&strict);
+
+static struct server server;
+
+static int open_with(const struct connector_ops *ops, const char *config)
+{
+	return server_open(ops, slice_str(config), "sha256:00", &server);
+}
+
+/* The answer to a message; owned. */
+static json_t *answer(const char *body)
+{
+	CLEANUP(buf_clear) struct buf reply = BUF_INIT(FRAME_MAX);
+	json_t *value = NULL;
+
+	assert_int_equal(server_answer(&server, slice_str(body), &reply), 0);
+	assert_int_equal(json_parse(buf_slice(&reply), FRAME_MAX, &value), 0);
+	return value;
+}
+
+static json_t *ask(const char *method, const char *params)
+{
+	CLEANUP(mem_free_p)
+	char *body = mem_format("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+				"\"%s\",\"params\":%s}",
+				method, params);
+
+	return answer(body);
+}
+
+#define ASK "{\"action\":\"AddToGroup\",\"resource\":\"r\",\"parameters\":{}}"
+#define ORDER                                                                  \
+	"{\"order\":{\"plan\":\"{\\\"action\\\":\\\"AddToGroup\\\","           \
+	"\\\"parameters\\\":{},\\\"resource\\\":\\\"r\\\"}\"}}"
+
+static void expect_error(json_t *owned, int code, const char *reason)
+{
+	CLEANUP(json_put_p) json_t *value = owned;
+	const json_t *error = json_object_in(value, "error");
+
+	assert_int_equal(json_int(error, "code", 0), code);
+	assert_string_equal(
+		json_text(json_object_in(error, "data"), "reason", ""), reason);
+}
+
+static void expect_result(json_t *owned, const char *name, const char *text)
+{
+	CLEANUP(json_put_p) json_t *value = owned;
+	const json_t *result = json_object_in(value, "result");
+
+	assert_string_equal(json_text(result, name, ""), text);
+}
+
+static void a_result_is_handed_on(void **state UNUSED)
+{
+	next.result = json_pack("{s:s}", "resource", "r");
+	expect_result(ask("plan", ASK), "resource", "r");
+	next.result = json_pack("{s:s}", "resource", "r");
+	expect_result(ask("read", ASK), "resource", "r");
+	next.result = connector_applied(json_object(), "7");
+	expect_result(ask("apply", ORDER), "targetVersion", "7");
+}
+
+static void a_refusal_is_an_error_with_its_reason(void **state UNUSED)
+{
+	next.refusal = "no-such-member";
+	expect_error(ask("plan", ASK), -32000, "no-such-member");
+	expect_error(ask("read", ASK), -32000, "no-such-member");
+}
+
+static void
+a_refused_apply_is_a_result_for_nothing_happened(void **state UNUSED)
+{
+	next.refusal = "last-member";
+	expect_result(ask("apply", ORDER), "result", "refused");
+	expect_result(ask("apply", ORDER), "reason", "last-member");
+	/* Words of a target are made fit for a line of JSON. */
+	expect_result(ask("apply", ORDER), "detail", "no ?");
+}
+
+static void a_failed_apply_is_unknown_and_nothing_else(void **state UNUSED)
+{
+	static const int codes[] = { ERR_IO, ERR_LIMIT, ERR_UNAVAILABLE };
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		next.error = codes[i];
+		expect_error(ask("apply", ORDER), -32000, "unknown");
+	}
+}
+
+static void a_failed_plan_is_unavailable_or_too_large(void **state UNUSED)
+{
+	next.error = ERR_IO;
+	expect_error(ask("plan", ASK), -32000, "unavailable");
+	next.error = ERR_LIMIT;
+	expect_error(ask("plan", ASK), -32000, "too-large");
+}
+
+static void a_kind_that_says_nothing_is_not_believed(void **state UNUSED)
+{
+	expect_error(ask("plan", ASK), -32000, "unavailable");
+	expect_error(ask("apply", ORDER), -32000, "unknown");
+}
+
+static void a_result_that_is_no_integer_json_is_an_error(void **state UNUSED)
+{
+	next.result = json_pack("{s:f}", "x", 0.5);
+	expect_error(ask("plan", ASK), -32000, "too-large");
+	next.result = json_pack("{s:f}", "x", 0.5);
+	expect_error(ask("apply", ORDER), -32000, "unknown");
+}
+
+static void check_says_whether_the_target_answers(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *good = ask("check", "{}");
+
+	assert_true(json_flag(json_object_in(good, "result"), "ok", false));
+	next.error = ERR_UNAVAILABLE;
+	expect_result(ask("check", "{}"), "detail", "told to fail");
+	next.error = 0;
+	next.refusal = "unavailable";
+	expect_result(ask("check", "{}"), "detail", "no ?");
+}
+
+static void
+what_is_not_in_the_tables_never_reaches_the_kind(void **state UNUSED)
+{
+	expect_error(ask("discover", "{}"), -32601, "unsupported");
+	expect_error(ask("plan", "{}"), -32602, "malformed");
+	expect_error(ask("plan", "{\"action\":\"Format\",\"resource\":\"r\","
+				 "\"parameters\":{}}"),
+		     -32000, "invalid");
+	expect_error(ask("plan", "{\"action\":\"AddToGroup\",\"resource\":"
+				 "\"r\",\"parameters\":{},\"x\":1}"),
+		     -32602, "malformed");
+	expect_error(ask("apply", "{}"), -32602, "malformed");
+	expect_error(ask("describe", "{\"x\":1}"), -32602, "malformed");
+	expect_error(answer("["), -32700, "malformed");
+	expect_error(answer("{}"), -32600, "malformed");
+	assert_int_equal(next.calls, 0);
+}
+
+static void an_order_is_verified_unless_told_otherwise(void **state UNUSED)
+{
+	server_close(&server);
+	assert_int_equal(open_with(&trusting_ops, "target: t\n"), 0);
+	expect_result(ask("apply", ORDER), "reason", "order");
+	assert_int_equal(next.calls, 0);
+}
+
+static void only_a_kind_without_effects_may_be_told_so(void **state UNUSED)
+{
+	server_close(&server);
+	assert_int_equal(
+		open_with(&strict_ops, "target: t\nverifyOrders: false\n"),
+		ERR_SYNTAX);
+	assert_non_null(strstr(error_message(), "2:"));
+}
+
+static void a_wrong_configuration_is_refused_with_its_line(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		const char *place;
+	} wrong[] = {
+		{ "broken: false\n", "target" },
+		{ "target: t\nbroken: 7\n", "2:" },
+		{ "target: t\nsurplus: 7\n", "2:" },
+		{ "target: t\n---\ntarget: u\n", "one document" },
+		{ "target: t\nauthority: {vkey: x, state: y}\n", "" },
+		{ "target: t\napprovers: {fromTier: 2}\n", "2:" },
+		{ "target: t\nbroken: true\n", "broken" },
+		{ "target: [\n", "" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		server_close(&server);
+		assert_true(open_with(&trusting_ops, wrong[i].text) < 0);
+		assert_non_null(strstr(error_message(), wrong[i].place));
+	}
+}
+
+static void authority_and_approvers_are_taken_in(void **state UNUSED)
+{
+	CLEANUP(mem_free_p) char *keys = mem_format("%s/keys", folder);
+	CLEANUP(mem_free_p) char *seen = mem_format("%s/seen", folder);
+	CLEANUP(mem_free_p) char *lock = mem_format("%s/seen.lock", folder);
+	CLEANUP(mem_free_p) char *config = NULL;
+	char vkey[NOTE_VKEY_MAX];
+
+	note_vkey_format(&authority.vkey, vkey);
+	config = mem_format("target: t\n"
+			    "authority: {vkey: \"%s\", state: \"%s\"}\n"
+			    "approvers:\n"
+			    "  fromTier: 2\n  needed: 2\n  file: \"%s\"\n"
+			    "  always: [\"cn=g\"]\n"
+			    "drill: {resource: r, parameters: {member: m}}\n",
+			    vkey, seen, keys);
+	server_close(&server);
+	assert_true(open_with(&strict_ops, config) < 0);
+	server_close(&server);
+	assert_int_equal(
+		file_write(keys, slice_str("alice " KEY_ALICE "\n"), 0600), 0);
+	assert_int_equal(open_with(&strict_ops, config), 0);
+	assert_non_null(server.rules.vkey);
+	assert_int_equal(server.rules.from_tier, 2);
+	assert_int_equal(server.rules.needed, 2);
+	assert_true(json_has_text(server.rules.always, "cn=g"));
+	assert_non_null(server.rules.drill);
+	server_close(&server);
+	discard(unlink(keys));
+	discard(unlink(seen));
+	discard(unlink(lock));
+}
+
+static int fresh(void **state UNUSED)
+{
+	next.error = 0;
+	next.refusal = NULL;
+	next.calls = 0;
+	return open_with(&trusting_ops, "target: t\nverifyOrders: false\n");
+}
+
+static int stale(void **state UNUSED)
+{
+	server_close(&server);
+	json_decref(TAKE(next.result));
+	return 0;
+}
+
+static int set_up(void **state UNUSED)
+{
+	assert_non_null(mkdtemp(folder));
+	authority = authority_new();
+	return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+	discard(rmdir(folder));
+	authority_clear(&authority);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, stale)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_result_is_handed_on),
+		TEST(a_refusal_is_an_error_with_its_reason),
+		TEST(a_refused_apply_is_a_result_for_nothing_happened),
+		TEST(a_failed_apply_is_unknown_and_nothing_else),
+		TEST(a_failed_plan_is_unavailable_or_too_large),
+		TEST(a_kind_that_says_nothing_is_not_believed),
+		TEST(a_result_that_is_no_integer_json_is_an_error),
+		TEST(check_says_whether_the_target_answers),
+		TEST(what_is_not_in_the_tables_never_reaches_the_kind),
+		TEST(an_order_is_verified_unless_told_otherwise),
+		TEST(only_a_kind_without_effects_may_be_told_so),
+		TEST(a_wrong_configuration_is_refused_with_its_line),
+		TEST(authority_and_approvers_are_taken_in),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
