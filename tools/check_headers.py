@@ -9,7 +9,8 @@ them, or:
   - by the comment at the head of the file, for the first of its prototypes;
   - by the first of a family, all of one form (handlers of a table);
   - by the vocabulary of CODING.md: foo_new(void), foo_free(), foo_clear(),
-    foo_close(), foo_ref(), foo_unref(), foo_name(), foo_is_x().
+    foo_close(), foo_ref(), foo_unref(), foo_name(), foo_equals(),
+    foo_is_x().
 """
 import pathlib
 import re
@@ -53,7 +54,7 @@ def under_heading(lines, number):
 
 
 def is_vocabulary(name, form):
-    return bool(re.search(r"_(free|clear|close|ref|unref|name)$|_is_", name)
+    return bool(re.search(r"_(free|clear|close|ref|unref|name|equals)$|_is_", name)
                 or name.endswith("_new") and form == "void")
 
 

@@ -53,20 +53,19 @@ static int carry_out(const struct membership *m, const struct change *change,
 {
 	CLEANUP(buf_clear) struct buf assertion = BUF_INIT(FILTER_MAX);
 	const struct filter_change terms = membership_terms(change, facts);
-	const struct directory_change request = {
+	struct directory_change request = {
 		.name = change->group,
 		.add = change->add,
 		.member = membership_value(change, facts),
 	};
-	struct directory_change ready = request;
 	struct change_answer answer;
 	struct slice bytes;
 
 	filter_put_assertion(&assertion, &terms);
 	if (buf_finish(&assertion, &bytes) < 0)
 		return connector_refuse(reply, "too-large", "the assertion");
-	ready.assertion = buf_text(&assertion);
-	directory_change(m->directory, &ready, &answer);
+	request.assertion = buf_text(&assertion);
+	directory_change(m->directory, &request, &answer);
 	if (answer.outcome == CHANGE_DONE)
 		return see(m, change, &answer, reply);
 	if (answer.outcome == CHANGE_UNKNOWN)

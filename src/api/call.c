@@ -6,8 +6,7 @@
 
 enum { BODY_MAX = 2 << 20, KEY_MAX = 128, WAIT_MAX_S = 30 };
 
-/* ---- answers
- * -------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* Flow's words as statuses.  A problem's code comes with the answer. */
 static const struct {
@@ -90,8 +89,7 @@ struct reply_to call_reply(struct http_exchange *x)
 	return (struct reply_to){ answered, ticket };
 }
 
-/* ---- reading a call
- * ----------------------------------------------------------------- */
+/* ---- reading a call ---- */
 
 static void refuse_unproved(struct http_exchange *x, const char *class)
 {

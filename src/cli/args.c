@@ -232,7 +232,7 @@ const char *args_operand(const struct args *a, size_t i)
 	return i < a->operand_count ? a->operands[i] : NULL;
 }
 
-/* ---- help ------------------------------------------------------------- */
+/* ---- help ---- */
 
 static int command_width(const struct command *c)
 {

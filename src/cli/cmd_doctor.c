@@ -66,8 +66,7 @@ static void note(struct doctor *d, enum level level, const char *check,
 	free(what);
 }
 
-/* ---- configuration
- * ------------------------------------------------------------ */
+/* ---- configuration ---- */
 
 static const struct schema word_row = { "word", SCHEMA_TEXT, .min = 1,
 					.max = 4096 };
@@ -79,14 +78,14 @@ static const struct schema tls_rows[] = {
 };
 
 static const struct schema keeper_rows[] = {
-	{ "command", SCHEMA_LIST, .min = 1, .max = 64, .rows = &word_row },
-	{ "socket", SCHEMA_TEXT, .min = 1, .max = 4096 },
+	{ "command", SCHEMA_LIST, .min = 1, .max = 32, .rows = &word_row },
+	{ "socket", SCHEMA_TEXT, .min = 1, .max = 100 },
 	{ 0 },
 };
 
 static const struct schema connector_rows[] = {
 	{ "target", SCHEMA_NAME, .required = true },
-	{ "command", SCHEMA_LIST, .required = true, .min = 1, .max = 64,
+	{ "command", SCHEMA_LIST, .required = true, .min = 1, .max = 32,
 	  .rows = &word_row },
 	{ 0 },
 };
@@ -102,9 +101,24 @@ static const struct schema config_rows[] = {
 	{ "tls", SCHEMA_OBJECT, .rows = tls_rows },
 	{ "keeper", SCHEMA_OBJECT, .required = true, .rows = keeper_rows },
 	{ "connectors", SCHEMA_LIST, .max = 256, .rows = &connector_row },
+	{ "policy", SCHEMA_TEXT, .min = 1, .max = 4096 },
 	{ "log", SCHEMA_ENUM, .choices = "error|warning|info|debug" },
 	{ 0 },
 };
+
+/* Relative paths are meant from the folder of the configuration. */
+static void settle_path(struct doctor *d, const char *member)
+{
+	const char *path = json_text(d->config, member, NULL);
+	const char *slash = strrchr(d->config_path, '/');
+	CLEANUP(mem_free_p) char *full = NULL;
+
+	if (!path || *path == '/' || !slash)
+		return;
+	full = mem_format("%.*s/%s", (int)(slash - d->config_path),
+			  d->config_path, path);
+	json_set_text(d->config, member, full);
+}
 
 static int read_config(struct doctor *d, json_t **ret_faults)
 {
@@ -119,6 +133,7 @@ static int read_config(struct doctor *d, json_t **ret_faults)
 	schema_check(config_rows, json_array_get(documents, 0), places,
 		     ret_faults);
 	d->config = json_incref(json_array_get(documents, 0));
+	settle_path(d, "data");
 	return 0;
 }
 
@@ -145,8 +160,7 @@ static void check_config(struct doctor *d)
 		     mem_format("%s reads well", d->config_path), NULL);
 }
 
-/* ---- folders
- * -------------------------------------------------------------------- */
+/* ---- folders ---- */
 
 static void check_private(struct doctor *d, const char *check, const char *path,
 			  const char *remedy)
@@ -220,8 +234,7 @@ static void check_keeper_folder(struct doctor *d)
 	}
 }
 
-/* ---- the daemon
- * ------------------------------------------------------------------ */
+/* ---- the daemon ---- */
 
 /* Where the daemon listens, as a URL; owned. */
 static char *daemon_url(const struct doctor *d)
@@ -319,8 +332,7 @@ static void check_open(struct doctor *d)
 		     "writ grant list; the authority keeps trying");
 }
 
-/* ---- the keeper
- * --------------------------------------------------------------------- */
+/* ---- the keeper ---- */
 
 static int take_hello(struct slice bytes, json_t **ret_result)
 {
@@ -392,8 +404,7 @@ static void check_keeper(struct doctor *d)
 		     NULL);
 }
 
-/* ---- the machine
- * --------------------------------------------------------------------- */
+/* ---- the machine ---- */
 
 static void check_clock(struct doctor *d)
 {

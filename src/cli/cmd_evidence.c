@@ -95,8 +95,7 @@ int cmd_evidence_disclose(struct cli *cli)
 	return code;
 }
 
-/* ---- the public files
- * ---------------------------------------------------------- */
+/* ---- the public files ---- */
 
 /* A log elsewhere, asked over HTTP. */
 struct remote {

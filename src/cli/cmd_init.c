@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/process.h"
@@ -24,6 +25,7 @@ struct plan {
 	char *program; /* writ-keeper */
 	char *key;     /* "type base64" */
 	char *timezone;
+	char *policy; /* folder of the first bundle, absolute; NULL if none */
 	const char *origin;
 	const char *admin;
 	const char *listen;
@@ -37,6 +39,7 @@ static void plan_clear(struct plan *p)
 	free(p->program);
 	free(p->key);
 	free(p->timezone);
+	free(p->policy);
 }
 
 /* ---- before anything is made ----------------------------------------------
@@ -112,6 +115,20 @@ static int find_zone(const char *named, char **ret_zone)
 	return 0;
 }
 
+/* The bundle that the log begins with: the one named, else the installed one if
+ * it is there. */
+static int find_policy(const char *named, char **ret_policy)
+{
+	CLEANUP(json_put_p) json_t *files = NULL;
+	const char *folder = named ? named : WRIT_POLICY_FOLDER;
+
+	if (!named && !file_exists(folder))
+		return 0;
+	TRY(bundle_read(folder, &files, NULL));
+	*ret_policy = realpath(folder, NULL);
+	return *ret_policy ? 0 : error_sys("%s", folder);
+}
+
 static int refuse_if_there(const char *path)
 {
 	struct stat st;
@@ -139,12 +156,45 @@ static int refuse_if_full(const char *path)
 	return 0;
 }
 
+/* What path would be called without links and dots: the part of it that is
+ * there resolved, the rest behind; owned. */
+static char *resolve(const char *path)
+{
+	CLEANUP(mem_free_p) char *here = realpath(".", NULL);
+	CLEANUP(mem_free_p)
+	char *full =
+		*path == '/' ? mem_str(path) : mem_format("%s/%s", here, path);
+	CLEANUP(mem_free_p) char *head = mem_str(full);
+	CLEANUP(mem_free_p) char *whole = realpath(head, NULL);
+
+	while (!whole) {
+		char *slash = strrchr(head, '/');
+
+		if (!slash || slash == head)
+			return mem_str(full);
+		*slash = '\0';
+		whole = realpath(head, NULL);
+	}
+	return mem_format("%s%s", whole, full + strlen(head));
+}
+
 static bool lies_within(const char *inner, const char *outer)
 {
 	size_t len = strlen(outer);
 
 	return !strncmp(inner, outer, len) &&
 	       (inner[len] == '/' || inner[len] == '\0');
+}
+
+static int check_apart(const struct plan *p)
+{
+	CLEANUP(mem_free_p) char *data = resolve(p->data);
+	CLEANUP(mem_free_p) char *keeper = resolve(p->keeper);
+
+	if (lies_within(keeper, data) || lies_within(data, keeper))
+		return error_set(ERR_SYNTAX, "the keeper's folder must not lie "
+					     "with the data it guards");
+	return 0;
 }
 
 static int read_plan(struct cli *cli, struct plan *p)
@@ -165,13 +215,12 @@ static int read_plan(struct cli *cli, struct plan *p)
 					     "and inner '-', '.', '_'");
 	TRY(read_key(args_text(a, "key", NULL), &p->key));
 	TRY(find_zone(args_text(a, "timezone", NULL), &p->timezone));
+	TRY(find_policy(args_text(a, "policy", NULL), &p->policy));
 	p->program = process_find("writ-keeper");
 	if (!p->program)
 		return error_set(ERR_NOT_FOUND, "writ-keeper is neither beside "
 						"writ nor in PATH");
-	if (lies_within(p->keeper, p->data) || lies_within(p->data, p->keeper))
-		return error_set(ERR_SYNTAX, "the keeper's folder must not lie "
-					     "with the data it guards");
+	TRY(check_apart(p));
 	TRY(refuse_if_there(p->config));
 	TRY(refuse_if_full(p->keeper));
 	return refuse_if_full(p->data);
@@ -283,6 +332,10 @@ static const char config_form[] =
 	"keeper:\n"
 	"  command: [%s, \"--folder\", %s]\n"
 	"\n"
+	"# The policy bundle that the log begins with; later ones are applied\n"
+	"# and activated.\n"
+	"%spolicy: %s\n"
+	"\n"
 	"# One connector a target; the target's name is that of its manifest.\n"
 	"connectors: []\n"
 	"#  - target: corp-directory\n"
@@ -299,10 +352,23 @@ static int write_config(struct plan *p)
 	CLEANUP(mem_free_p) char *program = quoted(p->program);
 	CLEANUP(mem_free_p) char *keeper = quoted(p->keeper);
 	CLEANUP(mem_free_p)
+	char *policy = quoted(p->policy ? p->policy : "/path/of/the/bundle");
+	CLEANUP(mem_free_p)
 	char *text = mem_format(config_form, data, origin, origin, listen,
-				program, keeper);
+				program, keeper, p->policy ? "" : "# ", policy);
 
 	return write_new(p->config, text);
+}
+
+/* Without a bundle the daemon has nothing to decide by. */
+static void say_policy(struct cli *cli, const struct plan *p)
+{
+	if (p->policy)
+		return;
+	fprintf(cli->err,
+		"writ: no policy bundle was found; set policy in %s before "
+		"the first start\n",
+		p->config);
 }
 
 static void say_done(struct cli *cli, const struct plan *p)
@@ -340,5 +406,6 @@ int cmd_init(struct cli *cli)
 	TRY(write_config(&p));
 	TRY(make_absolute(&p.config));
 	say_done(cli, &p);
+	say_policy(cli, &p);
 	return CLI_OK;
 }

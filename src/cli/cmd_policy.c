@@ -140,8 +140,7 @@ int cmd_policy_pack(struct cli *cli)
 	return CLI_OK;
 }
 
-/* ---- activating
- * --------------------------------------------------------------- */
+/* ---- activating ---- */
 
 /* The digest of what would be activated: computed from the folder on this
  * machine, or from the staged bundle's own texts. */

@@ -136,8 +136,7 @@ static int submit(struct cli *cli, const char *path, const json_t *body)
 	return conclude(cli, &a, code);
 }
 
-/* ---- commands
- * ---------------------------------------------------------------- */
+/* ---- commands ---- */
 
 int cmd_request_create(struct cli *cli)
 {

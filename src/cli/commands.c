@@ -201,6 +201,8 @@ static const struct option_row init[] = {
 	  .help = "the administrator's SSH public key" },
 	{ "listen", 0, "ADDR", .help = "address and port (127.0.0.1:7480)" },
 	{ "config", 0, "FILE", .help = "where writd.yaml goes (in the data)" },
+	{ "policy", 0, "DIR",
+	  .help = "the policy bundle to begin with (the installed one)" },
 	{ "timezone", 0, "ZONE", .help = "of business hours (this machine's)" },
 	END,
 };

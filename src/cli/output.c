@@ -23,7 +23,7 @@ bool output_wants_colour(FILE *stream)
 	return isatty(fileno(stream)) == 1;
 }
 
-/* ---- safe text ----------------------------------------------------------- */
+/* ---- safe text ---- */
 
 /* Decodes one character; returns its length, 0 if the bytes are no UTF-8. */
 static size_t decode(const char *text, uint32_t *ret_point)
@@ -108,7 +108,7 @@ void output_paint(FILE *out, bool colour, enum paint paint, const char *text)
 		fprintf(out, "%s%s\033[0m", codes[paint], clean);
 }
 
-/* ---- values -------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void put_value(struct buf *b, const json_t *value)
 {

@@ -189,7 +189,7 @@ int process_run(const struct process *p, struct buf *out, int *ret_status)
 	return 0;
 }
 
-/* ---- our own programs --------------------------------------------------- */
+/* ---- our own programs ---- */
 
 static char *beside_us(const char *name)
 {

@@ -54,7 +54,7 @@ int review_manifests(const json_t *manifests, const char *claimed,
 	return 0;
 }
 
-/* ---- showing ------------------------------------------------------------- */
+/* ---- showing ---- */
 
 static const struct output_column plan_rows[] = {
 	{ "Request", "request" },

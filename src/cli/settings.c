@@ -131,8 +131,7 @@ int settings_check_url(const char *url)
 	return check_http(url);
 }
 
-/* ---- gathering
- * ---------------------------------------------------------------- */
+/* ---- gathering ---- */
 
 static int first_fault(const char *path, const json_t *faults)
 {

@@ -40,8 +40,7 @@ struct daemon {
 	bool stopping;
 };
 
-/* ---- stopping
- * -------------------------------------------------------------------- */
+/* ---- stopping ---- */
 
 static void stop_loop(void *cookie)
 {
@@ -105,8 +104,7 @@ static void degraded(void *cookie, bool on, const char *why)
 	log_warning(on ? "degraded" : "restored", "why=\"%s\"", why);
 }
 
-/* ---- starting
- * ----------------------------------------------------------------------- */
+/* ---- starting ---- */
 
 static int watch_signals(struct daemon *d)
 {
@@ -275,8 +273,7 @@ static void daemon_clear(struct daemon *d)
 	config_clear(&d->config);
 }
 
-/* ---- the command line
- * ------------------------------------------------------------------ */
+/* ---- the command line ---- */
 
 static const char usage[] =
 	"usage: writd --config FILE [--check-config]\n"

@@ -32,7 +32,7 @@ int entry_bundle_write(struct store *s, const struct tile_id *id, struct buf *b)
 }
 
 int entry_bundle_parse(struct slice bytes, unsigned width,
-		 struct slice ret_entries[TILE_WIDTH])
+		       struct slice ret_entries[TILE_WIDTH])
 {
 	struct reader r = reader_of(bytes);
 

@@ -10,11 +10,11 @@ enum { BUNDLE_MAX = TILE_WIDTH * (2 + 65535) }; /* bytes */
 /* Appends a bundle's entries.  Errors: ERR_NOT_FOUND when some are missing,
  * those of the store. */
 MUST_USE int entry_bundle_write(struct store *s, const struct tile_id *id,
-			  struct buf *b);
+				struct buf *b);
 
 /*
  * Takes width entries apart, views into bytes.
  * Errors: ERR_SYNTAX when there are fewer, or bytes are left over.
  */
 MUST_USE int entry_bundle_parse(struct slice bytes, unsigned width,
-			  struct slice ret_entries[TILE_WIDTH]);
+				struct slice ret_entries[TILE_WIDTH]);

@@ -64,7 +64,7 @@ struct leaf_ref {
 	struct digest hash;
 };
 
-/* ---- building a transaction: on the loop, one at a time ------------------ */
+/* ---- building a transaction: on the loop, one at a time ---- */
 
 struct evidence_txn;
 

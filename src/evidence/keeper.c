@@ -15,9 +15,10 @@
 
 enum {
 	HELLO_TIMEOUT_MS = 10 * 1000,
-	POOL_MAX = 256,	 /* data keys at hand */
-	POOL_FETCH = 64, /* asked for at once */
-	WHY_MAX = 256,	 /* bytes of a refusal's text with NUL */
+	POOL_MAX = 1024,    /* data keys at hand */
+	POOL_RESERVE = 256, /* below this no new work is taken */
+	POOL_FETCH = 64,    /* asked for at once */
+	WHY_MAX = 256,	    /* bytes of a refusal's text with NUL */
 };
 
 typedef void (*note_fn)(void *cookie, struct slice note, const char *why);
@@ -112,7 +113,7 @@ static void send_question(struct evidence_keeper *k, struct question *q,
 		lose(k, "the keeper takes no more questions");
 }
 
-/* ---- answers ------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* Why an answer is a refusal, NULL if it is none. */
 static const char *refusal_of(const json_t *answer, char why[WHY_MAX])
@@ -173,7 +174,7 @@ static bool decode(const json_t *object, const char *name, uint8_t *ret_bytes,
 	return true;
 }
 
-/* ---- hello --------------------------------------------------------------- */
+/* ---- hello ---- */
 
 static int read_hello(struct evidence_keeper *k, const json_t *result)
 {
@@ -222,7 +223,7 @@ static void on_hello(struct evidence_keeper *k, struct question *q UNUSED,
 	fill_pool(k);
 }
 
-/* ---- data keys ----------------------------------------------------------- */
+/* ---- data keys ---- */
 
 static bool pool_add(struct evidence_keeper *k, const json_t *row, unsigned kek)
 {
@@ -257,7 +258,7 @@ static void on_keys(struct evidence_keeper *k, struct question *q UNUSED,
 		if (!pool_add(k, json_array_get(keys, i), (unsigned)kek))
 			lose(k, "the keeper gives damaged data keys");
 	}
-	if (!k->is_waiting)
+	if (!k->is_waiting || !keeper_has_keys(k))
 		return;
 	k->is_ready = true;
 	loop_stop(k->config.loop);
@@ -265,7 +266,7 @@ static void on_keys(struct evidence_keeper *k, struct question *q UNUSED,
 
 bool keeper_has_keys(const struct evidence_keeper *k)
 {
-	return k->pooled > 0;
+	return k->pooled >= POOL_RESERVE;
 }
 
 int keeper_take_key(struct evidence_keeper *k, uint8_t key[32],
@@ -313,7 +314,7 @@ void keeper_unwrap(struct evidence_keeper *k, const uint8_t wrapped[40],
 	send_question(k, q, "unwrap", buf_slice(&params));
 }
 
-/* ---- signatures ---------------------------------------------------------- */
+/* ---- signatures ---- */
 
 /* Takes a note as the keeper's only if it says what was asked. */
 static int take_note(struct evidence_keeper *k, const struct question *q,
@@ -383,7 +384,7 @@ void keeper_forget(struct evidence_keeper *k, const void *cookie)
 	}
 }
 
-/* ---- opening and closing ------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static void on_timeout(void *cookie)
 {

@@ -45,7 +45,8 @@ void keeper_sign(struct evidence_keeper *k, uint64_t size,
 		 void (*fn)(void *cookie, struct slice note, const char *why),
 		 void *cookie);
 
-/* True when keeper_take_key() has a key to give. */
+/* True when keeper_take_key() has so many keys to give that new work may begin;
+ * what has begun uses the rest. */
 bool keeper_has_keys(const struct evidence_keeper *k);
 
 /* Forgets what was asked with this cookie: no call to its fn comes any more. */

@@ -14,9 +14,10 @@ struct leaf_rules {
 	/* JSON objects serve as maps. */
 	json_t *decided;   /* id -> index of its decision */
 	json_t *decisions; /* index of a decision -> true */
-	json_t *granted;   /* id of a grant -> index where it is first named */
-	json_t *open;	   /* index of an armed leaf -> its id */
-	json_t *open_of;   /* id -> index of its last open armed leaf */
+	json_t *granted;   /* id of a grant -> index where it was last named */
+	json_t *armed;	   /* index of an armed leaf -> true */
+	json_t *armed_of;  /* id -> index of its last armed leaf */
+	json_t *open;	   /* index of an armed leaf without an end -> its id */
 };
 
 /* A leaf in the hands of its rule. */
@@ -36,8 +37,9 @@ struct leaf_rules *leaf_rules_new(leaf_fault_fn fault, void *cookie)
 	r->decided = json_object();
 	r->decisions = json_object();
 	r->granted = json_object();
+	r->armed = json_object();
+	r->armed_of = json_object();
 	r->open = json_object();
-	r->open_of = json_object();
 	return r;
 }
 
@@ -48,8 +50,9 @@ void leaf_rules_free(struct leaf_rules *r)
 	json_decref(r->decided);
 	json_decref(r->decisions);
 	json_decref(r->granted);
+	json_decref(r->armed);
+	json_decref(r->armed_of);
 	json_decref(r->open);
-	json_decref(r->open_of);
 	free(r);
 }
 
@@ -83,19 +86,25 @@ static void on_decision(struct leaf_rules *r, const struct subject *s)
 	name_grant(r, s);
 }
 
-/* A drill is asked for by a human's signature, an end by its grant, all else by
- * a decision. */
+static void format_key(char key[24], int64_t index)
+{
+	snprintf(key, 24, "%" PRId64, index);
+}
+
+/* A drill is asked for by a human's signature; an end rests on its grant, or on
+ * the request that brought it; all else on its own decision. */
 static bool is_founded(const struct leaf_rules *r, const struct subject *s)
 {
 	const char *grant = json_text(s->leaf, "grant", s->about);
+	const char *request = json_text(s->leaf, "request", s->about);
 	int64_t decision = json_int(s->leaf, "decision", -1);
 	char key[24];
 
 	if (decision >= 0) {
-		snprintf(key, sizeof(key), "%" PRId64, decision);
+		format_key(key, decision);
 		return json_object_get(r->decisions, key) != NULL;
 	}
-	return json_object_get(r->decided, s->about) ||
+	return json_object_get(r->decided, request) ||
 	       json_object_get(r->granted, grant) ||
 	       !strcmp(json_text(s->leaf, "purpose", ""), "drill");
 }
@@ -109,19 +118,41 @@ static void on_armed(struct leaf_rules *r, const struct subject *s)
 	if (!is_founded(r, s))
 		fault(r, s, "armed without a decision or a grant");
 	name_grant(r, s);
+	json_set_flag(r->armed, s->key, true);
+	json_set_int(r->armed_of, s->about, (int64_t)s->index);
 	json_set_text(r->open, s->key, s->about);
-	json_set_int(r->open_of, s->about, (int64_t)s->index);
 }
 
-/* Closes the armed leaf that this one names, or the last of its id. */
+/* Closes every open armed leaf of the same id. */
+static void close_about(struct leaf_rules *r, const char *about)
+{
+	void *next;
+	json_t *id;
+
+	for (void *i = json_object_iter(r->open); i; i = next) {
+		next = json_object_iter_next(r->open, i);
+		id = json_object_iter_value(i);
+		if (!strcmp(json_string_value(id), about))
+			json_object_del(r->open, json_object_iter_key(i));
+	}
+}
+
+/* Closes the armed leaf that this one names, and those of its id; false if it
+ * names one that never was, or none and there is none. */
 static bool close_armed(struct leaf_rules *r, const struct subject *s)
 {
 	int64_t index =
-		json_int(s->leaf, "armed", json_int(r->open_of, s->about, -1));
+		json_int(s->leaf, "armed", json_int(r->armed_of, s->about, -1));
 	char key[24];
 
-	snprintf(key, sizeof(key), "%" PRId64, index);
-	return json_object_del(r->open, key) == 0;
+	format_key(key, index);
+	if (!json_object_get(r->armed, key))
+		return false;
+	if (!strcmp(json_text(s->leaf, "effect", ""), "unknown"))
+		return true;
+	discard(json_object_del(r->open, key));
+	close_about(r, s->about);
+	return true;
 }
 
 static void on_outcome(struct leaf_rules *r, const struct subject *s)
@@ -142,7 +173,7 @@ static void (*const rules[LEAF_KIND_COUNT])(struct leaf_rules *r,
 	[LEAF_GENESIS] = on_genesis, [LEAF_DECISION] = on_decision,
 	[LEAF_ARMED] = on_armed,     [LEAF_OUTCOME] = on_outcome,
 	[LEAF_ENDED] = on_end,	     [LEAF_RESOLVED] = on_end,
-	[LEAF_RECOVERY] = on_end,
+	[LEAF_RECOVERY] = on_end,    [LEAF_DRILL] = on_end,
 };
 
 /* ---- every leaf -----------------------------------------------------------

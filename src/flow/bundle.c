@@ -8,16 +8,24 @@
 #include "base/mem.h"
 #include "flow/state.h"
 
-static int build(const json_t *spec, struct policy_bundle **ret)
+/* The files of a bundle's spec: what its digest is over. */
+static json_t *files_of(const json_t *spec)
 {
-	CLEANUP(json_put_p) json_t *files = json_object();
-	CLEANUP(json_put_p) json_t *faults = NULL;
 	static const char *const members[] = { "schema", "policies",
 					       "invariants", "templates" };
+	json_t *files = json_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		json_object_set(files, members[i],
 				json_object_get(spec, members[i]));
+	return files;
+}
+
+static int build(const json_t *spec, struct policy_bundle **ret)
+{
+	CLEANUP(json_put_p) json_t *files = files_of(spec);
+	CLEANUP(json_put_p) json_t *faults = NULL;
+
 	TRY(policy_bundle_build(files, ret, &faults));
 	if (*ret)
 		return 0;
@@ -74,6 +82,17 @@ static void use(struct flow *f, const char *name, struct policy_bundle *bundle)
 	digest_format(policy_bundle_digest(bundle), f->bundle_digest);
 }
 
+void policy_put(struct flow *f, struct evidence_txn *t, const json_t *spec)
+{
+	CLEANUP(json_put_p) json_t *doc = json_object();
+
+	json_set_text(doc, "id", "active");
+	json_set_text(doc, "name", f->bundle_name);
+	json_set_text(doc, "digest", f->bundle_digest);
+	json_object_set(doc, "spec", (json_t *)(uintptr_t)spec);
+	evidence_put(t, NOUN_BUNDLE, "active", doc);
+}
+
 int policy_load(struct flow *f, const char *name, const json_t *spec)
 {
 	struct policy_bundle *bundle = NULL;
@@ -83,8 +102,7 @@ int policy_load(struct flow *f, const char *name, const json_t *spec)
 	return policy_relink(f);
 }
 
-/* ---- activation
- * ------------------------------------------------------------------ */
+/* ---- activation ---- */
 
 /* All that a bundle must pass; NULL or an owned sentence. */
 static char *bundle_fault(struct flow *f, const json_t *spec,
@@ -131,8 +149,7 @@ static json_t *pending_of(struct flow *f, const char *name,
 	json_set_text(doc, "state", "waiting");
 	json_set_new(doc, "signatures", json_array());
 	json_set_new(doc, "signed", json_array());
-	json_set_int(doc, "needs",
-		     inventory_administrators(f->inventory) < 2 ? 1 : 2);
+	json_set_int(doc, "needs", is_bootstrap(f) ? 1 : 2);
 	json_set_time(doc, "created", clock_wall_ms());
 	map_put(f->changes, key, doc);
 	return doc;
@@ -143,7 +160,7 @@ static bool enough(struct flow *f, const json_t *signers)
 	const json_t *signer;
 	size_t at;
 
-	if (inventory_administrators(f->inventory) < 2)
+	if (is_bootstrap(f))
 		return true;
 	json_array_foreach(signers, at, signer)
 	{
@@ -170,7 +187,6 @@ static void switch_to(struct flow *f, const char *name, const json_t *doc,
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	struct evidence_part part = { "inventory",
 				      json_object_get(doc, "signed") };
-	CLEANUP(json_put_p) json_t *setting = json_object();
 	json_t *fields = json_object();
 	json_t *body = json_object();
 	struct leaf_ref leaf;
@@ -185,10 +201,8 @@ static void switch_to(struct flow *f, const char *name, const json_t *doc,
 		     (int64_t)json_array_size(json_object_get(doc, "signed")));
 	must(evidence_leaf(t, LEAF_POLICY, NULL, fields, &part, 1, &leaf),
 	     "an activation's leaf");
-	json_set_text(setting, "id", "bundle");
-	json_set_text(setting, "name", name);
-	json_set_text(setting, "digest", f->bundle_digest);
-	evidence_put(t, NOUN_SETTING, "bundle", setting);
+	policy_put(f, t,
+		   inventory_spec(f->inventory, MANIFEST_POLICY_BUNDLE, name));
 	json_set_text(body, "bundle", name);
 	json_set_text(body, "digest", f->bundle_digest);
 	json_set_text(body, "state", "active");
@@ -260,8 +274,7 @@ void flow_activate(struct flow *f, const char *name, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static json_t *staged_bundles(const struct flow *f)
 {
@@ -273,20 +286,23 @@ static json_t *staged_bundles(const struct flow *f)
 		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
 		manifest)
 	{
-		struct policy_bundle *bundle = NULL;
-		char digest[DIGEST_TEXT_LEN] = "";
+		CLEANUP(json_put_p) json_t *files = NULL;
+		CLEANUP(mem_free_p) char *text = NULL;
+		char digest_text[DIGEST_TEXT_LEN];
+		struct digest digest;
 		json_t *row;
 
 		if (strcmp(json_text(manifest, "kind", ""), "PolicyBundle"))
 			continue;
 		row = json_object();
-		if (build(json_object_get(manifest, "spec"), &bundle) == 0)
-			digest_format(policy_bundle_digest(bundle), digest);
-		policy_bundle_unref(bundle);
+		files = files_of(json_object_get(manifest, "spec"));
+		text = json_canonical(files);
+		digest = digest_of(slice_str(text));
+		digest_format(&digest, digest_text);
 		json_set_text(row, "name",
 			      json_text(json_object_get(manifest, "metadata"),
 					"name", ""));
-		json_set_text(row, "digest", digest);
+		json_set_text(row, "digest", digest_text);
 		json_array_append_new(staged, row);
 	}
 	return staged;

@@ -16,9 +16,10 @@ enum {
 
 json_t *change_view(const json_t *doc)
 {
-	static const char *const members[] = { "id",	     "digest",	"diff",
-					       "signatures", "needs",	"state",
-					       "created",    "evidence" };
+	static const char *const members[] = {
+		"id",	 "digest", "diff",    "manifests", "signatures",
+		"needs", "state",  "created", "evidence",
+	};
 	json_t *view = json_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
@@ -30,8 +31,7 @@ json_t *change_view(const json_t *doc)
 	return view;
 }
 
-/* ---- what a change would do
- * --------------------------------------------------- */
+/* ---- what a change would do ---- */
 
 /* Faults of the shapes, each named by its manifest. */
 static json_t *shape_faults(const json_t *manifests)
@@ -118,10 +118,9 @@ static bool has_changes(const json_t *diff)
 	return false;
 }
 
-/* While there is only one administrator there is nobody else to ask. */
-static bool is_bootstrap(const struct flow *f)
+bool is_bootstrap(const struct flow *f)
 {
-	return inventory_administrators(f->inventory) < 2;
+	return !f->bootstrap_over;
 }
 
 static bool policy_lets(struct flow *f, const char *human, const char *kind,
@@ -217,6 +216,15 @@ static bool check_set(struct flow *f, const json_t *manifests,
 	json_decref(faults);
 	all = merged(f->inventory, manifests);
 	inventory_build(all, ret_inventory, &faults);
+	if (*ret_inventory && !is_bootstrap(f) &&
+	    inventory_administrators(*ret_inventory) < 2) {
+		json_decref(faults);
+		inventory_unref(TAKE(*ret_inventory));
+		answer_problem(reply, ANSWER_INVALID, "administrators",
+			       "This would leave fewer than two active "
+			       "administrators with a key.");
+		return false;
+	}
 	if (*ret_inventory) {
 		json_decref(faults);
 		return true;
@@ -248,8 +256,7 @@ void flow_change_preview(struct flow *f, const json_t *manifests,
 		answer(reply, ANSWER_OK, change_doc(f, manifests));
 }
 
-/* ---- applying
- * ---------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 static void put_objects(struct evidence_txn *t, const json_t *manifests)
 {
@@ -262,6 +269,18 @@ static void put_objects(struct evidence_txn *t, const json_t *manifests)
 
 		evidence_put(t, NOUN_OBJECT, id, manifest);
 	}
+}
+
+/* Bootstrap is over for good once two administrators are there. */
+static void put_bootstrap(struct evidence_txn *t, const struct inventory *inv)
+{
+	CLEANUP(json_put_p) json_t *setting = json_object();
+
+	if (inventory_administrators(inv) < 2)
+		return;
+	json_set_text(setting, "id", "bootstrap");
+	json_set_flag(setting, "over", true);
+	evidence_put(t, NOUN_SETTING, "bootstrap", setting);
 }
 
 static json_t *change_fields(const json_t *doc, bool bootstrap)
@@ -315,6 +334,7 @@ static void apply_change(struct flow *f, json_t *doc, struct reply_to reply)
 			   &leaf),
 	     "a change's leaf");
 	put_objects(t, manifests);
+	put_bootstrap(t, inv);
 	json_set_text(doc, "state", "applied");
 	json_set_new(doc, "evidence", leaf_json(&leaf));
 	evidence_put(t, NOUN_CHANGE, id, doc);
@@ -458,8 +478,7 @@ void flow_change_sign(struct flow *f, const char *id, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- the snapshot
- * -------------------------------------------------------------------- */
+/* ---- the snapshot ---- */
 
 static json_t *trust_domains(const struct inventory *inv)
 {
@@ -500,13 +519,14 @@ int inventory_swap(struct flow *f, struct inventory *owned)
 	f->world = world;
 	inventory_unref(f->inventory);
 	f->inventory = TAKE(inv);
+	if (inventory_administrators(f->inventory) >= 2)
+		f->bootstrap_over = true;
 	trust_set(f->trust, domains, &faults);
 	log_faults(faults);
 	return 0;
 }
 
-/* ---- the beginning
- * --------------------------------------------------------------------- */
+/* ---- the beginning ---- */
 
 static json_t *manifest_new(const char *kind, const char *name, json_t *spec)
 {
@@ -546,7 +566,6 @@ int begin_log(struct flow *f, const struct flow_config *config)
 	CLEANUP(json_put_p) json_t *all = json_object();
 	CLEANUP(json_put_p) json_t *faults = NULL;
 	CLEANUP(json_put_p) json_t *private = json_object();
-	CLEANUP(json_put_p) json_t *setting = json_object();
 	struct evidence_part part = { "inventory", private };
 	struct inventory *inv = NULL;
 	struct evidence_txn *t;
@@ -587,10 +606,7 @@ int begin_log(struct flow *f, const struct flow_config *config)
 	t = evidence_begin(f->evidence);
 	TRY(evidence_leaf(t, LEAF_GENESIS, NULL, fields, &part, 1, &leaf));
 	put_objects(t, manifests);
-	json_set_text(setting, "id", "bundle");
-	json_set_text(setting, "name", "governance");
-	json_set_text(setting, "digest", f->bundle_digest);
-	evidence_put(t, NOUN_SETTING, "bundle", setting);
+	policy_put(f, t, config->policy_bundle);
 	evidence_commit(t, NULL, NULL);
 	return 0;
 }

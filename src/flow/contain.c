@@ -98,6 +98,22 @@ static bool concerns(const json_t *doc, const json_t *thing, const char *task)
 	return !strcmp(task, name);
 }
 
+/* What another task holds, too, goes on standing. */
+static void mark_kept(struct flow *f, json_t *doc)
+{
+	json_t *point;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "points"), at, point)
+	{
+		const struct grant *g =
+			map_get(f->grants, json_text(point, "id", ""));
+
+		if (g && !strcmp(json_text(g->doc, "state", ""), "active"))
+			json_set_text(point, "state", "held by another task");
+	}
+}
+
 static void freeze_tasks(struct flow *f, json_t *doc)
 {
 	CLEANUP(mem_free_p)
@@ -213,6 +229,7 @@ static void contain(struct flow *f, const struct statement *s,
 	map_put(f->containments, id, doc);
 	must(policy_relink(f), "linking a quarantine");
 	freeze_tasks(f, doc);
+	mark_kept(f, doc);
 	t = evidence_begin(f->evidence);
 	evidence_put(t, NOUN_CONTAINMENT, id, doc);
 	commit_answer(f, t, reply, ANSWER_CREATED, containment_view(doc));
@@ -235,8 +252,7 @@ void flow_contain(struct flow *f, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- release
- * ------------------------------------------------------------------------ */
+/* ---- release ---- */
 
 static bool policy_lets_release(struct flow *f, const char *human,
 				int64_t signatures)

@@ -28,8 +28,7 @@ void decided_clear(struct decided *d)
 	*d = (struct decided){ 0 };
 }
 
-/* ---- who gains
- * ------------------------------------------------------------------ */
+/* ---- who gains ---- */
 
 static void gather_gainers(const struct inventory *inv, const char *target,
 			   const json_t *list, json_t *humans, json_t *agents)
@@ -99,8 +98,7 @@ static bool is_self_dealing(const struct flow *f, const char *agent,
 	return false;
 }
 
-/* ---- evidence
- * ------------------------------------------------------------------------ */
+/* ---- evidence ---- */
 
 static json_t *vouchers_for(struct flow *f, const json_t *doc)
 {
@@ -188,8 +186,7 @@ static json_t *class_lacks(const json_t *class, const json_t *kinds)
 	return missing;
 }
 
-/* ---- classification
- * ---------------------------------------------------------------------- */
+/* ---- classification ---- */
 
 bool decide_classify(const struct flow *f, const json_t *doc,
 		     const json_t *found, struct classification *ret)
@@ -212,9 +209,7 @@ bool decide_classify(const struct flow *f, const json_t *doc,
 	return true;
 }
 
-/* ---- facts
- * ----------------------------------------------------------------------------------
- */
+/* ---- facts ---- */
 
 /* Facts with the values they borrow. */
 struct gathered {
@@ -328,8 +323,7 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 		   facts->reversible, plane, facts);
 }
 
-/* ---- the verdict as a route
- * --------------------------------------------------------------------- */
+/* ---- the verdict as a route ---- */
 
 static json_t *policies_json(const struct flow *f, const json_t *ids)
 {

@@ -159,8 +159,8 @@ static void step_arm(struct drill *d, const json_t *found)
 static void step_planned(void *cookie, const struct connector_result *p)
 {
 	struct drill *d = cookie;
+	struct flow *f = d->flow;
 
-	d->flow->in_flight--;
 	if (p->status != CONNECT_OK) {
 		note_step(d, p->reason);
 		drill_finish(d, false, p->detail);
@@ -172,6 +172,7 @@ static void step_planned(void *cookie, const struct connector_result *p)
 	} else {
 		step_arm(d, p->json);
 	}
+	effect_settled(f);
 }
 
 static void drill_step(struct drill *d)

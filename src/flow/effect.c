@@ -64,7 +64,7 @@ static void effect_free(struct effect *e)
 	free(e);
 }
 
-static void settle_drain(struct flow *f)
+void effect_settled(struct flow *f)
 {
 	f->in_flight--;
 	if (f->closing && f->in_flight == 0 && f->drained) {
@@ -83,11 +83,10 @@ static void effect_end(struct effect *e, enum effect_end end,
 
 	e->order.done(e->order.cookie, &result);
 	effect_free(e);
-	settle_drain(f);
+	effect_settled(f);
 }
 
-/* ---- reading back
- * --------------------------------------------------------------- */
+/* ---- reading back ---- */
 
 static json_t *read_params(const json_t *plan)
 {
@@ -130,8 +129,7 @@ static void read_back(struct effect *e)
 		       effect_read_done, e);
 }
 
-/* ---- applying
- * ----------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 static void apply_ok(struct effect *e, const struct connector_result *r)
 {
@@ -253,8 +251,7 @@ void effect_run(struct flow *f, const struct effect_order *order)
 	evidence_when_signed(f->evidence, order->armed, effect_signed, e);
 }
 
-/* ---- reading alone
- * --------------------------------------------------------------------- */
+/* ---- reading alone ---- */
 
 struct reading {
 	struct flow *flow;
@@ -271,7 +268,7 @@ static void reading_done(void *cookie, const struct connector_result *r)
 		present = json_flag(r->json, "present", false);
 	reading->done(reading->cookie, present,
 		      r->status == CONNECT_OK ? r->json : NULL);
-	settle_drain(reading->flow);
+	effect_settled(reading->flow);
 	free(reading);
 }
 

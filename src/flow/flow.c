@@ -16,8 +16,7 @@ enum {
 	LOAD_PAGE = 256,
 };
 
-/* ---- connectors
- * ------------------------------------------------------------------ */
+/* ---- connectors ---- */
 
 static void connector_up(void *cookie)
 {
@@ -57,8 +56,7 @@ static int start_connector(struct flow *f, const struct flow_connector *c)
 	return connector_open(&config, &t->connector);
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------ */
+/* ---- loading ---- */
 
 /* Calls load for every document of a noun in one of the states (NULL: all). */
 static int load_state(struct flow *f, enum noun noun, const char *state,
@@ -120,21 +118,19 @@ static int load_objects(struct flow *f)
 
 static int load_bundle(struct flow *f)
 {
-	CLEANUP(json_put_p) json_t *setting = NULL;
-	const char *name;
-	const json_t *spec;
+	CLEANUP(json_put_p) json_t *active = NULL;
+	CLEANUP(json_put_p) json_t *bootstrap = NULL;
 
-	TRY(store_get(evidence_reader(f->evidence), NOUN_SETTING, "bundle",
-		      &setting, NULL));
-	name = json_text(setting, "name", "");
-	spec = inventory_spec(f->inventory, MANIFEST_POLICY_BUNDLE, name);
-	if (!spec)
-		return error_set(ERR_CORRUPT, "the active bundle is gone");
-	TRY(policy_load(f, name, spec));
-	if (strcmp(f->bundle_digest, json_text(setting, "digest", "")) != 0)
-		log_warning("bundle-staged",
-			    "why=\"the bundle of that name was changed and is "
-			    "not the activated one\"");
+	TRY(store_get(evidence_reader(f->evidence), NOUN_BUNDLE, "active",
+		      &active, NULL));
+	TRY(policy_load(f, json_text(active, "name", ""),
+			json_object_get(active, "spec")));
+	if (strcmp(f->bundle_digest, json_text(active, "digest", "")) != 0)
+		return error_set(ERR_CORRUPT,
+				 "the active bundle is not what was activated");
+	f->bootstrap_over =
+		store_get(evidence_reader(f->evidence), NOUN_SETTING,
+			  "bootstrap", &bootstrap, NULL) == 0;
 	return inventory_swap(f, inventory_ref(f->inventory));
 }
 
@@ -177,9 +173,7 @@ static int load_all(struct flow *f)
 	return policy_relink(f);
 }
 
-/* ---- the tick
- * ----------------------------------------------------------------------------
- */
+/* ---- the tick ---- */
 
 static void record_refusals(struct flow *f)
 {
@@ -254,8 +248,7 @@ static void tick(void *cookie)
 	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
 }
 
-/* ---- opening and closing
- * ------------------------------------------------------------------ */
+/* ---- opening and closing ---- */
 
 static struct flow *flow_new(const struct flow_config *config)
 {

@@ -50,8 +50,7 @@ void flow_drain(struct flow *f, void (*done)(void *cookie), void *cookie);
 void flow_close(struct flow *f);
 DEFINE_CLEANUP(struct flow *, flow_close)
 
-/* ---- answers
- * ----------------------------------------------------------------- */
+/* ---- answers ---- */
 
 enum answer_kind {
 	ANSWER_OK,
@@ -83,8 +82,7 @@ struct reply_to {
 	void *cookie;
 };
 
-/* ---- who asks
- * ------------------------------------------------------------------ */
+/* ---- who asks ---- */
 
 enum caller_kind { CALLER_NOBODY, CALLER_AGENT, CALLER_HUMAN };
 
@@ -109,8 +107,7 @@ struct acting {
 	struct digest body;
 };
 
-/* ---- agents
- * ---------------------------------------------------------------------- */
+/* ---- agents ---- */
 
 /* body: {"class", "intent", "targets", "ttl"}, checked for shape. */
 void flow_task_open(struct flow *f, const struct caller *caller,
@@ -141,8 +138,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 void flow_explain(struct flow *f, const struct caller *caller,
 		  const json_t *body, struct reply_to reply);
 
-/* ---- humans: each takes a signed form
- * ----------------------------------------------- */
+/* ---- humans: each takes a signed form ---- */
 
 void flow_login(struct flow *f, const json_t *signed_form,
 		struct reply_to reply);
@@ -174,9 +170,7 @@ void flow_change_propose(struct flow *f, const json_t *manifests,
 void flow_change_sign(struct flow *f, const char *change,
 		      const json_t *signed_form, struct reply_to reply);
 
-/* ---- reading
- * ---------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 enum view {
 	VIEW_TASK,

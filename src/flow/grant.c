@@ -19,6 +19,7 @@ enum {
 };
 
 static void end_now(struct grant *g);
+static void remember_holders(struct grant *g, const char *task);
 
 json_t *grant_view(const json_t *doc)
 {
@@ -75,8 +76,7 @@ struct grant *grant_find_same(struct flow *f, const char *target,
 	return map_get(f->places, key);
 }
 
-/* ---- timers
- * --------------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static int64_t last_end_ms(const struct grant *g)
 {
@@ -113,6 +113,8 @@ static void timer_fired(void *cookie)
 		end_now(g);
 		return;
 	}
+	/* Their tasks wait for the end of what they held. */
+	remember_holders(g, NULL);
 	drop_expired_holders(g, clock_wall_ms());
 	grant_release(g, NULL, "expired");
 }
@@ -136,8 +138,7 @@ static void retry(struct grant *g)
 	g->timer = loop_timer(g->flow->loop, g->backoff_ms, timer_fired, g);
 }
 
-/* ---- placing and holding
- * ------------------------------------------------------------- */
+/* ---- placing and holding ---- */
 
 static json_t *holder_of(const struct request *r)
 {
@@ -244,9 +245,7 @@ void grant_join(struct grant *g, struct request *r, struct evidence_txn *t)
 	hold(g, r, t);
 }
 
-/* ---- ending
- * ------------------------------------------------------------------------------
- */
+/* ---- ending ---- */
 
 static char *grant_subject(const struct grant *g)
 {
@@ -481,8 +480,8 @@ static void arm_end(struct grant *g, const json_t *found)
 static void end_planned(void *cookie, const struct connector_result *p)
 {
 	struct grant *g = cookie;
+	struct flow *f = g->flow;
 
-	g->flow->in_flight--;
 	if (p->status == CONNECT_OK && json_flag(p->json, "noChange", false))
 		finish(g, "was gone already", NULL);
 	else if (p->status == CONNECT_OK)
@@ -492,6 +491,7 @@ static void end_planned(void *cookie, const struct connector_result *p)
 		finish(g, "was gone already", NULL);
 	else
 		not_confirmed(g, p->reason, p->detail);
+	effect_settled(f);
 }
 
 static void end_now(struct grant *g)
@@ -592,16 +592,14 @@ size_t grants_of_task(struct flow *f, const char *task)
 
 	while ((g = map_next(f->grants, &at, NULL))) {
 		if (is_held_by(g, task) ||
-		    (strcmp(json_text(g->doc, "state", ""), "ended") != 0 &&
+		    (!strcmp(json_text(g->doc, "state", ""), "ending") &&
 		     json_has_text(json_object_get(g->doc, "heldBy"), task)))
 			count++;
 	}
 	return count;
 }
 
-/* ---- loading
- * ---------------------------------------------------------------------------------
- */
+/* ---- loading ---- */
 
 static void resume_end(void *cookie)
 {

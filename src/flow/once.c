@@ -9,9 +9,10 @@
 #include "flow/state.h"
 
 enum {
-	KEY_LIFE_MS =
-		24 * 3600 * 1000, /* how long a key stands for its reply */
+	/* How long a key stands for its reply. */
+	KEY_LIFE_MS = 24 * 3600 * 1000,
 	RECENT_MS = 5 * 1000,	  /* far longer than a commit takes */
+	HOLD_MS = 10 * 60 * 1000, /* longer than a plan may take */
 };
 
 static char *key_name(const struct caller *caller, const struct acting *acting)
@@ -57,30 +58,54 @@ enum once once_key(struct flow *f, const struct caller *caller,
 	return digest_equals(&stored, &acting->body) ? ONCE_AGAIN : ONCE_OTHER;
 }
 
-static void remember(struct flow *f, const char *name, json_t *entry)
+static void remember(struct flow *f, const char *name, json_t *entry,
+		     int64_t for_ms)
 {
-	json_set_int(entry, "until", clock_boot_ms() + RECENT_MS);
+	json_set_int(entry, "until", clock_boot_ms() + for_ms);
 	json_set_new(f->recent, name, entry);
+}
+
+static void remember_key(struct flow *f, const struct caller *caller,
+			 const struct acting *acting, const char *about,
+			 int64_t for_ms)
+{
+	CLEANUP(mem_free_p) char *name = key_name(caller, acting);
+	char text[DIGEST_TEXT_LEN];
+	json_t *entry = json_object();
+
+	digest_format(&acting->body, text);
+	json_set_text(entry, "body", text);
+	json_set_text(entry, "about", about);
+	remember(f, name, entry, for_ms);
+}
+
+static void remember_seen(struct flow *f, const char *scope, const char *value,
+			  int64_t for_ms)
+{
+	CLEANUP(mem_free_p) char *name = mem_format("seen %s %s", scope, value);
+
+	remember(f, name, json_object(), for_ms);
+}
+
+void once_hold(struct flow *f, const struct caller *caller,
+	       const struct acting *acting, const char *about)
+{
+	if (acting->key)
+		remember_key(f, caller, acting, about, HOLD_MS);
+	if (*caller->jti)
+		remember_seen(f, "jti", caller->jti, HOLD_MS);
 }
 
 void once_key_put(struct flow *f, struct evidence_txn *t,
 		  const struct caller *caller, const struct acting *acting,
 		  const char *about)
 {
-	CLEANUP(mem_free_p) char *name = NULL;
 	CLEANUP(mem_free_p) char *scope = NULL;
-	char text[DIGEST_TEXT_LEN];
-	json_t *entry;
 
-	if (!acting || !acting->key)
+	if (!acting->key)
 		return;
-	name = key_name(caller, acting);
 	scope = key_scope(caller, acting);
-	digest_format(&acting->body, text);
-	entry = json_object();
-	json_set_text(entry, "body", text);
-	json_set_text(entry, "about", about);
-	remember(f, name, entry);
+	remember_key(f, caller, acting, about, RECENT_MS);
 	evidence_reply(t, scope, acting->key, &acting->body, about,
 		       clock_wall_ms() + KEY_LIFE_MS);
 }
@@ -101,9 +126,7 @@ bool once_seen(struct flow *f, const char *scope, const char *value)
 void once_seen_put(struct flow *f, struct evidence_txn *t, const char *scope,
 		   const char *value, int64_t expires_ms)
 {
-	CLEANUP(mem_free_p) char *name = mem_format("seen %s %s", scope, value);
-
-	remember(f, name, json_object());
+	remember_seen(f, scope, value, RECENT_MS);
 	evidence_seen(t, scope, value, expires_ms);
 }
 

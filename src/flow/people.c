@@ -94,8 +94,7 @@ bool human_is(const struct flow *f, const char *human, const char *group)
 	       inventory_is_member(f->inventory, human, group);
 }
 
-/* ---- signed forms
- * --------------------------------------------------------------- */
+/* ---- signed forms ---- */
 
 static const json_t *keys_of(void *cookie, const char *human)
 {
@@ -151,8 +150,7 @@ json_t *signed_json(const struct statement *s)
 	return kept;
 }
 
-/* ---- login
- * -------------------------------------------------------------------------- */
+/* ---- login ---- */
 
 static void drop_old_sessions(struct flow *f)
 {

@@ -30,8 +30,7 @@ struct request *request_find(struct flow *f, const char *id)
 	return map_get(f->requests, id);
 }
 
-/* ---- the document
- * -------------------------------------------------------------- */
+/* ---- the document ---- */
 
 json_t *request_view(const json_t *doc)
 {
@@ -58,9 +57,23 @@ json_t *request_view(const json_t *doc)
 	return view;
 }
 
+/* Key and token of the creating call become durable with the first document,
+ * so that a key never stands for a request that is not there. */
+static void bind_key(struct request *r, struct evidence_txn *t)
+{
+	if (r->bound)
+		return;
+	r->bound = true;
+	once_key_put(r->flow, t, &r->caller, &r->acting, r->id);
+	if (*r->caller.jti)
+		once_seen_put(r->flow, t, "jti", r->caller.jti,
+			      r->caller.expires_ms);
+}
+
 void request_put(struct request *r, struct evidence_txn *t)
 {
 	json_set_text(r->doc, "state", request_state_name(r->state));
+	bind_key(r, t);
 	evidence_put(t, NOUN_REQUEST, r->id, r->doc);
 	r->commits++;
 }
@@ -84,6 +97,8 @@ void request_free(struct request *r)
 	loop_timer_end(r->expiry);
 	loop_timer_end(r->reread);
 	json_decref(r->doc);
+	free(r->key);
+	free(r->route);
 	free(r);
 }
 
@@ -115,9 +130,7 @@ static void note_leaf(struct request *r, const char *name,
 	json_set_new(evidence, name, leaf_json(leaf));
 }
 
-/* ---- answers
- * ---------------------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static enum answer_kind answer_for(const struct request *r)
 {
@@ -195,7 +208,7 @@ static void told(void *cookie)
 	CLEANUP(mem_free_p) char *task = NULL;
 
 	r->recorded = true;
-	if (--r->commits > 0)
+	if (--r->commits > 0 || r->state == REQUEST_REPLANNING)
 		return;
 	request_tell(r);
 	if (!request_state_is_end(r->state))
@@ -214,8 +227,7 @@ static void armed_durable(void *cookie)
 	r->commits--;
 }
 
-/* ---- ends without an effect
- * ---------------------------------------------------------------- */
+/* ---- ends without an effect ---- */
 
 void request_close(struct request *r, enum request_event event,
 		   const char *cause, const char *detail)
@@ -246,8 +258,7 @@ void request_close(struct request *r, enum request_event event,
 	evidence_commit(t, told, r);
 }
 
-/* ---- the decision's leaf
- * ----------------------------------------------------------------------- */
+/* ---- the decision's leaf ---- */
 
 static json_t *policy_ids(const json_t *decision)
 {
@@ -345,9 +356,7 @@ static void record_advice(struct request *r, const struct decided *d)
 	decided_clear(&execute);
 }
 
-/* ---- asking people
- * ----------------------------------------------------------------------------------
- */
+/* ---- asking people ---- */
 
 static void request_expired(void *cookie)
 {
@@ -418,9 +427,7 @@ static void record_waiting(struct request *r, const struct decided *d)
 	evidence_commit(t, told, r);
 }
 
-/* ---- arming
- * -------------------------------------------------------------------------------------------
- */
+/* ---- arming ---- */
 
 static void effect_over(void *cookie, const struct effect_result *result);
 
@@ -550,9 +557,7 @@ static void arm(struct request *r, const struct decided *d)
 	start_effect(r, leaf.index);
 }
 
-/* ---- planning
- * --------------------------------------------------------------------------------------------
- */
+/* ---- planning ---- */
 
 static void make_plan(struct request *r, int64_t ttl_s,
 		      char ret_digest[DIGEST_TEXT_LEN], char **ret_text)
@@ -852,9 +857,7 @@ void request_reconsider(struct request *r)
 	decided_clear(&d);
 }
 
-/* ---- outcomes
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- outcomes ---- */
 
 static void undone(struct flow *f, const char *id, struct evidence_txn *t,
 		   const char *by)
@@ -890,8 +893,9 @@ static void settle_grants(struct request *r, struct evidence_txn *t)
 	g = grant_find_same(r->flow, json_text(r->doc, "target", ""),
 			    json_text(found, "resource", ""),
 			    json_object_get(found, "parameters"));
-	/* One whose end is under way will find that it is gone. */
-	if (g && !g->busy)
+	/* What was not read back as gone goes on standing; one whose end is
+	 * under way will find that it is gone. */
+	if (g && !g->busy && r->state == REQUEST_DONE)
 		grant_gone(g, t, "undone by a request");
 }
 
@@ -925,7 +929,8 @@ static void record_outcome(struct request *r, enum request_event event,
 		json_set_text(r->doc, "rollbackToken",
 			      json_text(r->doc, "execution", ""));
 		settle_grants(r, t);
-		if (json_text(r->doc, "rollbackOf", NULL))
+		if (r->state == REQUEST_DONE &&
+		    json_text(r->doc, "rollbackOf", NULL))
 			undone(f, json_text(r->doc, "rollbackOf", ""), t,
 			       r->id);
 	}
@@ -1006,8 +1011,7 @@ static void effect_over(void *cookie, const struct effect_result *result)
 	}
 }
 
-/* ---- unknown: read until it is known
- * ------------------------------------------------------------------------ */
+/* ---- unknown: read until it is known ---- */
 
 static void reread_done(void *cookie, int present, json_t *observed)
 {
@@ -1100,9 +1104,7 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- withdrawing
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- withdrawing ---- */
 
 void request_withdraw(struct request *r, const char *why)
 {
@@ -1135,9 +1137,7 @@ void flow_request_cancel(struct flow *f, const struct caller *caller,
 	request_withdraw(r, "withdrawn by its agent");
 }
 
-/* ---- creating
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- creating ---- */
 
 static char *subject_digest(const json_t *doc)
 {
@@ -1195,21 +1195,18 @@ static struct request *request_new(struct flow *f, json_t *owned_doc)
 	return r;
 }
 
-/* Binds the key and the token to the request, durable with its decision: until
- * then both are remembered in memory. */
-static void bind_key(struct request *r, const struct caller *caller,
-		     const struct acting *acting)
+/* Keeps the call's key and token, and holds them against a second call until
+ * they are durable. */
+static void keep_call(struct request *r, const struct caller *caller,
+		      const struct acting *acting)
 {
-	struct evidence_txn *t;
-
-	if (!acting->key && !*caller->jti)
-		return;
-	t = evidence_begin(r->flow->evidence);
-	once_key_put(r->flow, t, caller, acting, r->id);
-	if (*caller->jti)
-		once_seen_put(r->flow, t, "jti", caller->jti,
-			      caller->expires_ms);
-	evidence_commit(t, NULL, NULL);
+	r->caller = *caller;
+	r->acting = *acting;
+	r->key = mem_str(acting->key);
+	r->route = mem_str(acting->route);
+	r->acting.key = r->key;
+	r->acting.route = r->route;
+	once_hold(r->flow, &r->caller, &r->acting, r->id);
 }
 
 void request_start(struct flow *f, const struct caller *caller,
@@ -1221,7 +1218,7 @@ void request_start(struct flow *f, const struct caller *caller,
 	struct request *r = request_new(f, owned_doc);
 	struct decided d;
 
-	bind_key(r, caller, acting);
+	keep_call(r, caller, acting);
 	request_wait(r, wait_ms > 0 ? wait_ms : 1, reply);
 	decide(f, task, r->doc, NULL, true, &d);
 	if (d.route == ROUTE_DENY)
@@ -1332,9 +1329,7 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 		flow_view(f, caller, VIEW_REQUEST, id, NULL, reply);
 }
 
-/* ---- rollback
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- rollback ---- */
 
 static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 			    const json_t *body)
@@ -1428,9 +1423,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 	request_start(f, caller, acting, doc, wait_ms, reply);
 }
 
-/* ---- explaining
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- explaining ---- */
 
 void flow_explain(struct flow *f, const struct caller *caller,
 		  const json_t *body, struct reply_to reply)
@@ -1456,9 +1449,7 @@ void flow_explain(struct flow *f, const struct caller *caller,
 	answer(reply, ANSWER_OK, out);
 }
 
-/* ---- loading: what a stop left open
- * ---------------------------------------------------------------------------------
- */
+/* ---- loading: what a stop left open ---- */
 
 static void recover_replan(void *cookie)
 {
@@ -1475,6 +1466,7 @@ void request_load(struct flow *f, json_t *doc)
 	const struct task *task = task_find(f, json_text(doc, "task", ""));
 
 	r->recorded = true;
+	r->bound = true;
 	if (!request_state_find(json_text(doc, "state", ""), &r->state))
 		must(ERR_CORRUPT, "a request in no known state");
 	if (r->state == REQUEST_WAITING && task) {

@@ -9,8 +9,7 @@
 #include "flow/state.h"
 #include "govern/approval.h"
 
-/* ---- approving
- * ---------------------------------------------------------------- */
+/* ---- approving ---- */
 
 /* Whether step-up is shown, or the class lets software keys stand for it. */
 static bool steps_up(const struct flow *f, const struct task *task,
@@ -213,8 +212,7 @@ void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- adopting
- * ------------------------------------------------------------------------ */
+/* ---- adopting ---- */
 
 static json_t *adopted_doc(const json_t *advice, const struct task *task,
 			   const struct statement *s)
@@ -321,9 +319,7 @@ void flow_adopt(struct flow *f, const char *id, const json_t *signed_form,
 	statement_clear(&s);
 }
 
-/* ---- vouching
- * ----------------------------------------------------------------------------
- */
+/* ---- vouching ---- */
 
 /* Some evidence only one person can give. */
 static const char *vouch_fault(const struct flow *f, const struct statement *s)

@@ -47,10 +47,15 @@ struct request {
 	struct loop_timer *expiry;
 	struct loop_timer *reread; /* while unknown */
 	struct waiter *waiters;
-	unsigned commits; /* of its document that are not yet durable */
-	bool recorded;	  /* something of it is durable: it may be told */
-	bool busy;	  /* a connector has it in its hands */
-	bool cancelled;	  /* to be withdrawn as soon as it is not busy */
+	unsigned commits;     /* of its document that are not yet durable */
+	bool recorded;	      /* something of it is durable: it may be told */
+	bool busy;	      /* a connector has it in its hands */
+	bool bound;	      /* key and token of the call are durable */
+	struct caller caller; /* of the creating call */
+	struct acting acting;
+	char *key; /* owned copies that acting points to */
+	char *route;
+	bool cancelled; /* to be withdrawn as soon as it is not busy */
 };
 
 struct grant {
@@ -79,6 +84,7 @@ struct flow {
 	struct policy_world *world;
 	char bundle_name[64];
 	char bundle_digest[DIGEST_TEXT_LEN];
+	bool bootstrap_over; /* two administrators have been there once */
 	struct trust *trust;
 	struct svid_cache *svids;
 	struct loop_timer *tick;
@@ -101,8 +107,7 @@ struct flow {
 	int64_t refusals_since_ms;
 };
 
-/* ---- reply.c: answers, durable answers
- * -------------------------------------------- */
+/* ---- reply.c: answers, durable answers ---- */
 
 void answer(struct reply_to reply, enum answer_kind kind, json_t *owned_body);
 PRINTF_LIKE(4, 5)
@@ -124,14 +129,17 @@ void must(int r, const char *what);
 /* {"index", "hash"} of a leaf. */
 json_t *leaf_json(const struct leaf_ref *leaf);
 
-/* ---- once.c: idempotency keys, nonces, token ids
- * -------------------------------------- */
+/* ---- once.c: idempotency keys, nonces, token ids ---- */
 
 enum once { ONCE_NEW, ONCE_AGAIN, ONCE_OTHER };
 
 /* What a key stands for.  ret_about: owned, set on ONCE_AGAIN. */
 enum once once_key(struct flow *f, const struct caller *caller,
 		   const struct acting *acting, char **ret_about);
+/* Holds key and token until their transaction is built; for a call whose answer
+ * takes longer than a commit. */
+void once_hold(struct flow *f, const struct caller *caller,
+	       const struct acting *acting, const char *about);
 void once_key_put(struct flow *f, struct evidence_txn *t,
 		  const struct caller *caller, const struct acting *acting,
 		  const char *about);
@@ -142,8 +150,7 @@ void once_seen_put(struct flow *f, struct evidence_txn *t, const char *scope,
 /* Forgets what is old. */
 void once_tick(struct flow *f, int64_t now_ms);
 
-/* ---- people.c: proving, signed forms, sessions
- * ------------------------------------------ */
+/* ---- people.c: proving, signed forms, sessions ---- */
 
 /*
  * Verifies a signed form and that its nonce is fresh; answers the refusal
@@ -158,9 +165,7 @@ void signed_put(struct flow *f, struct evidence_txn *t,
 json_t *signed_json(const struct statement *s);
 bool human_is(const struct flow *f, const char *human, const char *group);
 
-/* ---- task.c
- * -------------------------------------------------------------------------------
- */
+/* ---- task.c ---- */
 
 struct task *task_find(struct flow *f, const char *id);
 /* Why a task may not carry a request now, or NULL; static text. */
@@ -176,8 +181,7 @@ void task_free(struct task *t);
 
 json_t *request_doc_of(const struct caller *caller, const json_t *body);
 
-/* ---- request.c, decide.c
- * ---------------------------------------------------------------------- */
+/* ---- request.c, decide.c ---- */
 
 struct request *request_find(struct flow *f, const char *id);
 void request_load(struct flow *f, json_t *doc);
@@ -230,8 +234,7 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 bool decide_classify(const struct flow *f, const json_t *doc,
 		     const json_t *found, struct classification *ret);
 
-/* ---- meter.c: counters in a window
- * -------------------------------------------------------------- */
+/* ---- meter.c: counters in a window ---- */
 
 void meter_add(struct flow *f, const char *agent, const struct action *action,
 	       bool reversible, const char *plane, int64_t at_ms);
@@ -240,8 +243,7 @@ void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 		struct facts *ret);
 void meters_free(struct map *meters);
 
-/* ---- effect.c: armed leaf -> signed -> applied -> read back
- * ----------------------------------------- */
+/* ---- effect.c: armed leaf -> signed -> applied -> read back ---- */
 
 enum effect_end {
 	EFFECT_APPLIED,	  /* applied, and read back as planned */
@@ -278,12 +280,12 @@ void effect_run(struct flow *f, const struct effect_order *order);
 void effect_read(struct flow *f, const char *target, const char *plan,
 		 void (*done)(void *cookie, int present, json_t *observed),
 		 void *cookie);
+/* One thing less in flight: closing may go on. */
+void effect_settled(struct flow *f);
 /* Nothing may be armed now: why, or NULL. */
 const char *arming_fault(struct flow *f);
 
-/* ---- grant.c
- * ------------------------------------------------------------------------------------------
- */
+/* ---- grant.c ---- */
 
 struct grant *grant_find_same(struct flow *f, const char *target,
 			      const char *resource, const json_t *parameters);
@@ -303,9 +305,7 @@ json_t *grant_view(const json_t *doc);
 void grant_free(struct grant *g);
 size_t grants_of_task(struct flow *f, const char *task);
 
-/* ---- contain.c
- * -------------------------------------------------------------------------------------------
- */
+/* ---- contain.c ---- */
 
 bool is_contained(const struct flow *f, const char *agent, const char *task);
 void containment_load(struct flow *f, json_t *doc);
@@ -314,20 +314,20 @@ void containment_note(struct flow *f, const char *grant, const char *state,
 		      const struct leaf_ref *leaf, struct evidence_txn *t);
 json_t *containment_view(const json_t *doc);
 
-/* ---- inventory.c, policy.c
- * --------------------------------------------------------------------------------
- */
+/* ---- inventory.c, policy.c ---- */
 
+/* While there has been only one administrator there is nobody else to ask. */
+bool is_bootstrap(const struct flow *f);
 /* Exchanges the snapshot and what follows from it: trust, world, links. */
 MUST_USE int inventory_swap(struct flow *f, struct inventory *owned);
 MUST_USE int policy_load(struct flow *f, const char *name, const json_t *spec);
+/* Keeps the active bundle as it is, apart from what is staged by its name. */
+void policy_put(struct flow *f, struct evidence_txn *t, const json_t *spec);
 MUST_USE int policy_relink(struct flow *f);
 json_t *change_view(const json_t *doc);
 MUST_USE int begin_log(struct flow *f, const struct flow_config *config);
 
-/* ---- drill.c
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- drill.c ---- */
 
 bool drill_passed(const struct flow *f, const char *target, const char *action,
 		  int64_t now_ms);

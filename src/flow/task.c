@@ -75,8 +75,7 @@ json_t *task_view(const json_t *doc)
 	return copy_members(doc, members, ARRAY_LEN(members));
 }
 
-/* ---- opening
- * ------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 /* The planes of the targets; NULL if there is no such target. */
 static json_t *planes_of(const struct flow *f, const json_t *targets,
@@ -298,7 +297,7 @@ static bool may_open(struct flow *f, const json_t *doc, int64_t ttl_s,
 	open_facts(&facts, now_ms, ttl_s, ask_task.planes);
 	*ret_ask = ask_open_task(&ask_task, &facts);
 	return policy_ask(f->linked, f->world, *ret_ask, ret_policy) == 0 &&
-	       ret_policy->allow;
+	       ret_policy->allow && !is_contained(f, ask_task.agent, NULL);
 }
 
 void flow_task_open(struct flow *f, const struct caller *caller,
@@ -343,8 +342,7 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 	policy_answer_clear(&policy);
 }
 
-/* ---- ending
- * ---------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 void task_free(struct task *t)
 {
@@ -528,8 +526,7 @@ void flow_task_complete(struct flow *f, const struct caller *caller,
 	wait_for_end(t, reply);
 }
 
-/* ---- records
- * ------------------------------------------------------------------------ */
+/* ---- records ---- */
 
 void flow_task_attach(struct flow *f, const struct caller *caller,
 		      const char *id, const json_t *body, struct reply_to reply)
@@ -573,9 +570,7 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 	commit_answer(f, txn, reply, ANSWER_CREATED, leaf_json(&leaf));
 }
 
-/* ---- loading
- * ---------------------------------------------------------------------------
- */
+/* ---- loading ---- */
 
 void task_load(struct flow *f, json_t *doc)
 {

@@ -88,6 +88,14 @@ static const struct {
 	[VIEW_APPROVAL] = { NOUN_REQUEST, "approvals", approval_view, false },
 };
 
+/* A plan that waits for approval, or advice that may be adopted. */
+static bool is_to_be_signed(const json_t *doc)
+{
+	const char *state = json_text(doc, "state", "");
+
+	return !strcmp(state, "waiting") || !strcmp(state, "recommended");
+}
+
 static void no_such_thing(struct reply_to reply)
 {
 	answer_problem(reply, ANSWER_NOT_FOUND, "not-found",
@@ -106,14 +114,28 @@ static void view_one(struct flow *f, const struct caller *caller,
 		no_such_thing(reply);
 		return;
 	}
-	if (view == VIEW_APPROVAL &&
-	    strcmp(json_text(doc, "state", ""), "waiting") != 0) {
+	if (view == VIEW_APPROVAL && !is_to_be_signed(doc)) {
 		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
 			       "The request is '%s'.",
 			       json_text(doc, "state", ""));
 		return;
 	}
 	answer(reply, ANSWER_OK, views[view].view(doc));
+}
+
+/* Agents are found by their name, others see what is in a state. */
+static int find_for(struct flow *f, const struct caller *caller, enum view view,
+		    const char *state, json_t **ret_docs)
+{
+	struct store *store = evidence_reader(f->evidence);
+	bool by_agent = caller && caller->kind == CALLER_AGENT &&
+			(view == VIEW_TASK || view == VIEW_REQUEST);
+
+	if (by_agent)
+		return store_find(store, views[view].noun, "agent",
+				  caller->name, NULL, LIST_MAX, ret_docs);
+	return store_find(store, views[view].noun, state ? "state" : NULL,
+			  state, NULL, LIST_MAX, ret_docs);
 }
 
 static void view_list(struct flow *f, const struct caller *caller,
@@ -128,9 +150,7 @@ static void view_list(struct flow *f, const struct caller *caller,
 	json_set_new(body, views[view].list, list);
 	if (view == VIEW_APPROVAL)
 		state = "waiting";
-	if (store_find(evidence_reader(f->evidence), views[view].noun,
-		       state ? "state" : NULL, state, NULL, LIST_MAX,
-		       &docs) < 0) {
+	if (find_for(f, caller, view, state, &docs) < 0) {
 		json_decref(body);
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
 			       "The database could not be read.");
@@ -141,6 +161,8 @@ static void view_list(struct flow *f, const struct caller *caller,
 		bool shown = view == VIEW_APPROVAL ? is_asked(f, caller, doc)
 						   : may_read(f, caller, doc);
 
+		if (state && strcmp(json_text(doc, "state", ""), state) != 0)
+			continue;
 		if (shown &&
 		    (!views[view].administrators || reads_all(f, caller)))
 			json_array_append_new(list, views[view].view(doc));
@@ -157,8 +179,7 @@ void flow_view(struct flow *f, const struct caller *caller, enum view view,
 		view_list(f, caller, view, state, reply);
 }
 
-/* ---- inventory
- * ------------------------------------------------------------------ */
+/* ---- inventory ---- */
 
 static bool same_word(const char *kind, const char *word)
 {
@@ -217,8 +238,7 @@ void flow_inventory(struct flow *f, const struct caller *caller,
 	answer(reply, ANSWER_OK, body);
 }
 
-/* ---- evidence
- * ---------------------------------------------------------------------- */
+/* ---- evidence ---- */
 
 void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
 	       struct reply_to reply)
@@ -271,6 +291,16 @@ static void disclosure_durable(void *cookie)
 	free(d);
 }
 
+/* The number of a leaf's private part; one that no leaf has if it is none. */
+static unsigned part_of(const struct statement *s)
+{
+	const char *text = json_text(s->body, "part", "0");
+	char *end = NULL;
+	unsigned long part = strtoul(text, &end, 10);
+
+	return *text && !*end && part < 16 ? (unsigned)part : 16;
+}
+
 void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 		   struct reply_to reply)
 {
@@ -299,22 +329,18 @@ void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 	part = (struct evidence_part){ subject, kept };
 	fields = json_object();
 	json_set_int(fields, "leaf", (int64_t)leaf);
-	json_set_int(fields, "part", json_int(s.body, "part", 0));
+	json_set_int(fields, "part", part_of(&s));
 	t = evidence_begin(f->evidence);
 	must(evidence_leaf(t, LEAF_DISCLOSED, NULL, fields, &part, 1, &ref),
 	     "a disclosure's leaf");
 	signed_put(f, t, &s);
 	d = mem_new(struct disclosing);
-	*d = (struct disclosing){ f, leaf,
-				  (unsigned)json_int(s.body, "part", 0),
-				  reply };
+	*d = (struct disclosing){ f, leaf, part_of(&s), reply };
 	evidence_commit(t, disclosure_durable, d);
 	statement_clear(&s);
 }
 
-/* ---- health
- * ---------------------------------------------------------------------------
- */
+/* ---- health ---- */
 
 static json_t *connectors_json(const struct flow *f)
 {

@@ -130,8 +130,7 @@ static void claim(json_t *map, const json_t *names, const char *id,
 	}
 }
 
-/* ---- groups
- * ------------------------------------------------------------------ */
+/* ---- groups ---- */
 
 static void add_member(struct inventory *inv, const char *group,
 		       const char *human)
@@ -191,8 +190,7 @@ static bool group_is_cyclic(const struct inventory *inv, const char *start,
 	return false;
 }
 
-/* ---- building
- * ---------------------------------------------------------------- */
+/* ---- building ---- */
 
 static void enter_human(struct inventory *inv, const char *id, const char *name,
 			const json_t *spec, json_t *faults)
@@ -268,8 +266,7 @@ void inventory_unref(struct inventory *inv)
 	free(inv);
 }
 
-/* ---- look-ups
- * ------------------------------------------------------------------ */
+/* ---- look-ups ---- */
 
 /* The name behind "Kind/". */
 static const char *name_of(const char *id)
@@ -370,8 +367,7 @@ size_t inventory_administrators(const struct inventory *inv)
 	return count;
 }
 
-/* ---- classification
- * ------------------------------------------------------------- */
+/* ---- classification ---- */
 
 static bool ends_in(const char *text, const char *suffix)
 {
@@ -447,8 +443,7 @@ bool inventory_classify(const struct inventory *inv, const char *target,
 	return true;
 }
 
-/* ---- entities
- * --------------------------------------------------------------------- */
+/* ---- entities ---- */
 
 static void add_group(json_t *out, const char *name, const json_t *spec)
 {

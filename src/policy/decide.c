@@ -168,8 +168,7 @@ static int read_remedies(struct search *s)
 	return 0;
 }
 
-/* ---- asking again
- * ------------------------------------------------------------ */
+/* ---- asking again ---- */
 
 /* Asks with the best facts so far. */
 static int ask_best(struct search *s, struct writ_cedar_answer *ret_answer)
@@ -209,8 +208,7 @@ static int allows(struct search *s, bool *ret_allow)
 	return 0;
 }
 
-/* ---- who may approve
- * ---------------------------------------------------------- */
+/* ---- who may approve ---- */
 
 /* {"type": namespace of the asker's type and name, "id": id}; owned. */
 static json_t *entity_named(const struct search *s, const char *name,
@@ -308,8 +306,7 @@ static int cap_seats(struct search *s)
 	return 0;
 }
 
-/* ---- best, then least
- * ----------------------------------------------------------- */
+/* ---- best, then least ---- */
 
 static void suppose_best(struct search *s)
 {
@@ -382,8 +379,7 @@ static int lessen_seats(struct search *s)
 	return 0;
 }
 
-/* ---- the verdict
- * ------------------------------------------------------------------ */
+/* ---- the verdict ---- */
 
 static void say(struct policy_verdict *v, enum policy_decision decision,
 		const struct writ_cedar_answer *answer)

@@ -171,8 +171,7 @@ const char *policy_engine(void)
 	return writ_cedar_version();
 }
 
-/* ---- the world
- * --------------------------------------------------------------- */
+/* ---- the world ---- */
 
 int policy_world_build(const struct policy_bundle *b, const json_t *entities,
 		       struct policy_world **ret_world)
@@ -206,8 +205,7 @@ void policy_world_unref(struct policy_world *w)
 	free(w);
 }
 
-/* ---- asking
- * ------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 int question_open(const struct policy_bundle *b, const struct policy_world *w,
 		  const json_t *ask, struct question *ret_question)

@@ -69,8 +69,7 @@ struct policy_world *policy_world_ref(struct policy_world *w);
 void policy_world_unref(struct policy_world *w);
 DEFINE_CLEANUP(struct policy_world *, policy_world_unref)
 
-/* ---- links: templates bound at run time (quarantine, freeze)
- * ------------------ */
+/* ---- links: templates bound at run time (quarantine, freeze) ---- */
 
 /*
  * A copy of the bundle with links added: array of {"id", "template",
@@ -80,8 +79,7 @@ DEFINE_CLEANUP(struct policy_world *, policy_world_unref)
 MUST_USE int policy_bundle_link(struct policy_bundle *b, const json_t *links,
 				struct policy_bundle **ret_linked);
 
-/* ---- asking
- * ------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 struct policy_answer {
 	bool allow;	  /* both sets allowed and nothing erred */

@@ -77,8 +77,7 @@ static bool is_resource(const char *type)
 	return true;
 }
 
-/* ---- values
- * --------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static json_t *uid_of(const char *type, const char *id)
 {
@@ -170,8 +169,7 @@ static json_t *members_of(const char *type, json_t *value)
 	return members;
 }
 
-/* ---- entities
- * --------------------------------------------------------------------- */
+/* ---- entities ---- */
 
 static json_t *write_entity(const char *type, const char *id, json_t *value)
 {
@@ -220,8 +218,7 @@ static const json_t *lookup(const json_t *file, const char *type,
 	return json_object_get(json_object_get(all, id), member);
 }
 
-/* ---- facts and asks
- * -------------------------------------------------------------- */
+/* ---- facts and asks ---- */
 
 int scenario_facts(const json_t *file, const json_t *scenario,
 		   json_t **ret_facts)

@@ -113,7 +113,7 @@ MUST_USE int store_seen_put(struct store *s, const char *scope,
 /* Drops replies and seen values that expired before now_ms, at most max. */
 MUST_USE int store_expire(struct store *s, int64_t now_ms, unsigned max);
 
-/* ---- reading: writer's thread or a reader -------------------------------- */
+/* ---- reading: writer's thread or a reader ---- */
 
 struct store_head {
 	uint64_t size;

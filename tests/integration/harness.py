@@ -297,8 +297,9 @@ class Human:
     # The command line.
 
     def writ(self, *arguments, **options):
+        """The command line on this person's own machine."""
         return self.authority.writ("--human", self.name, "--key", self.key,
-                                   *arguments, **options)
+                                   *arguments, home=self.name, **options)
 
 
 class Agent:
@@ -381,7 +382,7 @@ class Agent:
 
     def writ(self, *arguments, **options):
         """The command line with a token in the environment."""
-        return self.authority.writ(*arguments, **options,
+        return self.authority.writ(*arguments, home=self.name, **options,
                                    env={"WRIT_TOKEN": self.token()})
 
 
@@ -665,12 +666,14 @@ class Authority:
             self._agents[name] = Agent(self, name)
         return self._agents[name]
 
-    def writ(self, *arguments, check=False, env=None, input=None):
-        """Runs the command line; stdout and stderr are bytes."""
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
+    def writ(self, *arguments, home="nobody", check=False, env=None,
+             input=None):
+        """Runs the command line in a home folder of its own; stdout and
+        stderr are bytes."""
+        folder = self.folder / "homes" / home
+        folder.mkdir(parents=True, exist_ok=True)
         return run(program("writ"), "--url", self.url, *arguments, check=check,
-                   input=input, env={**self._env(), "HOME": str(home),
+                   input=input, env={**self._env(), "HOME": str(folder),
                                      **(env or {})})
 
     def health(self):

@@ -106,7 +106,11 @@ class Slapd:
         self.port = self.tls_port = None
         self.process = None
         self._lock = threading.Lock()
-        self._load(seed)
+        try:
+            self._load(seed)
+        except RuntimeError:
+            self.stop()
+            raise
 
     # The server's life.
 
@@ -171,13 +175,17 @@ class Slapd:
         if self.certificates:
             self.tls_port = self.tls_port or free_port()
             urls += [self.tls_url]
+        # It goes when the test run goes, however that ends.
+        guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which(
+            "setpriv") else []
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [SLAPD, "-f", self._conf(), "-h", " ".join(urls), "-d", "0"],
+                [*guard, SLAPD, "-f", self._conf(), "-h", " ".join(urls), "-d", "0"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
                 raise RuntimeError("slapd does not start: " +
                                    (self.folder / "log").read_text())
             time.sleep(0.02)

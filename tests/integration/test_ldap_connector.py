@@ -147,12 +147,13 @@ class World:
         return self.connector.call("apply", order=order)
 
     def close(self):
-        if self.connector:
-            assert self.connector.close() == 0, self.connector.log()
-            assert "Sanitizer" not in self.connector.log()
-            assert PASSWORD not in self.connector.log()
+        status = self.connector.close() if self.connector else 0
         for close in reversed(self.closing):
             close()
+        if self.connector:
+            log = self.connector.log()
+            assert status == 0 and "Sanitizer" not in log, log
+            assert PASSWORD not in log
 
 
 @pytest.fixture
@@ -831,6 +832,13 @@ def test_settings_of_the_environment_do_not_weaken_tls(secure, monkeypatch):
                        str(secure.directory.certificates.ca))
     secure.connect(startTls=True, caFile=str(other.ca))
     unreachable(secure)
+
+
+def test_settings_of_the_environment_are_not_looked_at(world, monkeypatch):
+    # With this one, no line could be opened.
+    monkeypatch.setenv("LDAPSOCKET_BIND_ADDRESSES", "192.0.2.1")
+    world.connect()
+    works(world)
 
 
 @pytest.mark.parametrize("how", ["ldaps", "startTls"])

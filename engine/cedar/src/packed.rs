@@ -121,7 +121,9 @@ impl<'a> Packed<'a> {
     /// A record whose members are all among `names`, so that a misspelt one is
     /// noticed.
     pub fn check_members(&self, what: &str, names: &[&str]) -> Result<(), String> {
-        let members = self.record().ok_or_else(|| format!("{what} is not an object"))?;
+        let members = self
+            .record()
+            .ok_or_else(|| format!("{what} is not an object"))?;
         match members.iter().find(|(key, _)| !names.contains(key)) {
             Some((key, _)) => Err(format!("{what} has an unknown member '{key}'")),
             None => Ok(()),

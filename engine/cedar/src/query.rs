@@ -105,7 +105,9 @@ impl Gathered<'_> {
     fn must_close(&self) -> bool {
         self.own.iter().any(|(uid, entity)| {
             entity.parents().next().is_some()
-                || self.world.is_some_and(|world| world.nodes.contains_key(uid))
+                || self
+                    .world
+                    .is_some_and(|world| world.nodes.contains_key(uid))
         })
     }
 
@@ -120,7 +122,10 @@ impl Gathered<'_> {
                 return Err("the question reaches too many entities".into());
             }
             let world = self.world.and_then(|world| world.nodes.get(&uid));
-            let known = self.own.get(&uid).or_else(|| world.map(|node| &node.entity));
+            let known = self
+                .own
+                .get(&uid)
+                .or_else(|| world.map(|node| &node.entity));
             if let Some(entity) = known {
                 parents.extend(parents_of(entity));
                 self.found.insert(uid, entity.clone());
@@ -149,7 +154,12 @@ fn entities_of(list: Vec<Arc<Entity>>, close: bool) -> Result<Entities, String> 
         TCComputation::AssumeAlreadyComputed
     };
     Entities::new()
-        .add_entities(list, None::<&NoEntitiesSchema>, computation, Extensions::all_available())
+        .add_entities(
+            list,
+            None::<&NoEntitiesSchema>,
+            computation,
+            Extensions::all_available(),
+        )
         .map_err(|e| e.to_string())
 }
 
@@ -176,10 +186,7 @@ fn own_entities(
     Ok(own)
 }
 
-fn context_of(
-    vocabulary: &Vocabulary,
-    ask: &Packed,
-) -> Result<BTreeMap<SmolStr, Value>, String> {
+fn context_of(vocabulary: &Vocabulary, ask: &Packed) -> Result<BTreeMap<SmolStr, Value>, String> {
     let Some(value) = ask.get("context") else {
         return Ok(BTreeMap::new());
     };
@@ -303,7 +310,9 @@ impl Query {
             *slot = vocabulary.extension("duration", ttl)?;
         }
         if let Some(evidence) = &variant.evidence {
-            let slot = context.get_mut("evidence").ok_or("the ask has no evidence")?;
+            let slot = context
+                .get_mut("evidence")
+                .ok_or("the ask has no evidence")?;
             let items: Option<Vec<_>> = evidence
                 .iter()
                 .map(|id| vocabulary.evidence_value(id))
@@ -351,8 +360,7 @@ impl Query {
         let Some(bucket) = self.bucket() else {
             return Ok(Answer::default());
         };
-        let evaluator =
-            Evaluator::new(request.clone(), entities, Extensions::all_available());
+        let evaluator = Evaluator::new(request.clone(), entities, Extensions::all_available());
         let mut answer = Answer {
             allow: true,
             ..Answer::default()
@@ -438,12 +446,10 @@ fn decide<'r>(evaluator: &Evaluator, rules: impl Iterator<Item = &'r Arc<Rule>>)
             .map(|value| value.value);
         match outcome {
             Ok(ValueKind::Lit(cedar_policy_core::ast::Literal::Bool(false))) => {}
-            Ok(ValueKind::Lit(cedar_policy_core::ast::Literal::Bool(true))) => {
-                match rule.effect {
-                    Effect::Permit => permits.push(rule.id.as_ptr()),
-                    Effect::Forbid => forbids.push(rule.id.as_ptr()),
-                }
-            }
+            Ok(ValueKind::Lit(cedar_policy_core::ast::Literal::Bool(true))) => match rule.effect {
+                Effect::Permit => permits.push(rule.id.as_ptr()),
+                Effect::Forbid => forbids.push(rule.id.as_ptr()),
+            },
             _ => errors.push(rule.id.as_ptr()),
         }
     }

@@ -88,7 +88,13 @@ struct About {
 pub struct Faults(pub Vec<Json>);
 
 impl Faults {
-    fn add(&mut self, policy: Option<&str>, file: Option<&str>, line: Option<usize>, detail: String) {
+    fn add(
+        &mut self,
+        policy: Option<&str>,
+        file: Option<&str>,
+        line: Option<usize>,
+        detail: String,
+    ) {
         let mut fault = json!({ "detail": detail });
         if let Some(policy) = policy {
             fault["policy"] = policy.into();
@@ -172,7 +178,12 @@ fn take_policies(file: &str, source: &str, faults: &mut Faults) -> Vec<Named<Pol
     };
     for template in set.templates() {
         let (_, line) = place(template.as_ref().loc(), source);
-        faults.add(None, Some(file), line, "a template here: it belongs in templates".into());
+        faults.add(
+            None,
+            Some(file),
+            line,
+            "a template here: it belongs in templates".into(),
+        );
     }
     let mut found: Vec<_> = set
         .policies()
@@ -200,7 +211,12 @@ fn take_templates(file: &str, source: &str, faults: &mut Faults) -> Vec<Named<Te
     };
     for policy in set.policies() {
         let (_, line) = place(policy.as_ref().loc(), source);
-        faults.add(None, Some(file), line, "a policy without a slot is no template".into());
+        faults.add(
+            None,
+            Some(file),
+            line,
+            "a policy without a slot is no template".into(),
+        );
     }
     let mut found: Vec<_> = set
         .templates()
@@ -278,14 +294,22 @@ fn validate(validator: &Validator, set: &PolicySet, parsed: &Parsed, faults: &mu
     for warning in result.validation_warnings() {
         let id = warning.policy_id().to_string();
         let (file, line) = place(&id);
-        faults.add(Some(&id), file.as_deref(), line, format!("warning: {warning}"));
+        faults.add(
+            Some(&id),
+            file.as_deref(),
+            line,
+            format!("warning: {warning}"),
+        );
     }
 }
 
 fn about(parsed: &Parsed) -> Result<Vec<About>, String> {
     let mut list = Vec::new();
     let title = |t: Option<&str>, id: &str| t.unwrap_or(id).to_string();
-    for (part, named) in [("policies", &parsed.policies), ("invariants", &parsed.invariants)] {
+    for (part, named) in [
+        ("policies", &parsed.policies),
+        ("invariants", &parsed.invariants),
+    ] {
         for n in named {
             list.push(About {
                 id: n.id.clone(),
@@ -352,13 +376,7 @@ impl Remedies {
                     {
                         self.add_group(arg2);
                     }
-                    if matches!(
-                        op,
-                        ast::BinaryOp::Less | ast::BinaryOp::LessEq | ast::BinaryOp::Eq
-                    ) {
-                        self.add_quorum(arg1, arg2);
-                        self.add_quorum(arg2, arg1);
-                    }
+                    self.add_quorum(*op, arg1, arg2);
                 }
                 ast::ExprKind::Lit(ast::Literal::EntityUID(uid))
                     if Some(uid.entity_type()) == evidence =>
@@ -378,18 +396,32 @@ impl Remedies {
         }
     }
 
-    /// One more than the literal: enough for `>` and `!=` too.  The least that
-    /// helps is found by asking.
-    fn add_quorum(&mut self, tag: &ast::Expr, number: &ast::Expr) {
-        let ast::ExprKind::BinaryApp { op: ast::BinaryOp::GetTag, arg1, .. } = tag.expr_kind()
-        else {
-            return;
+    /// The number at which a comparison with a tag turns.  `>=` and `>` stand
+    /// in the tree as negated `<` and `<=`.
+    fn add_quorum(&mut self, op: ast::BinaryOp, left: &ast::Expr, right: &ast::Expr) {
+        let turns = match (op, tag_and_number(left, right), tag_and_number(right, left)) {
+            (ast::BinaryOp::Less, Some(n), _) => n,
+            (ast::BinaryOp::LessEq, _, Some(n)) => n,
+            (ast::BinaryOp::LessEq | ast::BinaryOp::Eq, Some(n), _)
+            | (ast::BinaryOp::Less | ast::BinaryOp::Eq, _, Some(n)) => n.saturating_add(1),
+            _ => return,
         };
-        if let ast::ExprKind::Lit(ast::Literal::Long(n)) = number.expr_kind() {
-            if is_approvals(arg1) {
-                self.quorum = self.quorum.max(n.saturating_add(1)).min(QUORUM_MAX);
-            }
-        }
+        self.quorum = self.quorum.max(turns).min(QUORUM_MAX);
+    }
+}
+
+/// The number, if one side is an approvals tag and the other a literal.
+fn tag_and_number(tag: &ast::Expr, number: &ast::Expr) -> Option<i64> {
+    match (tag.expr_kind(), number.expr_kind()) {
+        (
+            ast::ExprKind::BinaryApp {
+                op: ast::BinaryOp::GetTag,
+                arg1,
+                ..
+            },
+            ast::ExprKind::Lit(ast::Literal::Long(n)),
+        ) if is_approvals(arg1) => Some(*n),
+        _ => None,
     }
 }
 
@@ -425,7 +457,10 @@ fn index(
     for env in schema.request_envs() {
         index.entry(shape(&env)).or_default();
     }
-    let parts = [(Part::Policies, &parsed.policies), (Part::Invariants, &parsed.invariants)];
+    let parts = [
+        (Part::Policies, &parsed.policies),
+        (Part::Invariants, &parsed.invariants),
+    ];
     for (part, named) in parts {
         for n in named {
             let policy = n.what.new_id(PolicyId::new(&n.id));

@@ -88,7 +88,11 @@ impl Vocabulary {
 
     /// An action by its bare name, in the namespace of the principal's type, or
     /// as {"type", "id"}.
-    pub fn action(&self, value: &Packed, principal: &EntityUID) -> Result<Arc<ast::Entity>, String> {
+    pub fn action(
+        &self,
+        value: &Packed,
+        principal: &EntityUID,
+    ) -> Result<Arc<ast::Entity>, String> {
         let uid = match value.text() {
             None => self.uid(value)?,
             Some(id) => {
@@ -184,8 +188,12 @@ impl Vocabulary {
         if uid.is_action() {
             return Err(format!("{uid}: actions are the schema's"));
         }
-        let attrs = self.attributes(value, "attrs").map_err(|e| format!("{uid}: {e}"))?;
-        let tags = self.attributes(value, "tags").map_err(|e| format!("{uid}: {e}"))?;
+        let attrs = self
+            .attributes(value, "attrs")
+            .map_err(|e| format!("{uid}: {e}"))?;
+        let tags = self
+            .attributes(value, "tags")
+            .map_err(|e| format!("{uid}: {e}"))?;
         Ok(ast::Entity::new_with_attr_partial_value(
             uid,
             attrs,

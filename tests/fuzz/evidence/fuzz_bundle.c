@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	width = data[0] + 1U;
-	if (entry_bundle_parse(slice_of(data + 1, size - 1), width, entries) < 0)
+	if (entry_bundle_parse(slice_of(data + 1, size - 1), width, entries) <
+	    0)
 		return 0;
 	for (unsigned i = 0; i < width; i++)
 		used += 2 + entries[i].len;

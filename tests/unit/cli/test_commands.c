@@ -537,8 +537,12 @@ static void init_keeps_the_keys_out_of_the_data(void **state UNUSED)
 {
 	CLEANUP(run_clear)
 	struct run r = init("data4", "data4/keys", "key.pub");
+	CLEANUP(run_clear)
+	struct run s = init("data4", "bin/../data4/keys", "key.pub");
 
 	assert_int_equal(r.code, CLI_FAILED);
+	assert_int_equal(s.code, CLI_FAILED);
+	assert_non_null(strstr(s.err, "must not lie"));
 }
 
 /* ---- doctor

@@ -6,7 +6,9 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,6 +197,50 @@ static void nothing_is_lost_while_the_disk_stays_full(void **state)
 	assert_int_equal(evidence_durable_size(w->evidence), 3);
 }
 
+/* A payload larger than what a full disk has left in half-used blocks. */
+static void put_large(struct world *w)
+{
+	CLEANUP(mem_free_p) char *text = mem_alloc(600001);
+	CLEANUP(json_put_p) json_t *value = NULL;
+	struct evidence_part part = { .subject = "human:alice" };
+	struct evidence_txn *t = evidence_begin(w->evidence);
+	struct leaf_ref leaf;
+
+	memset(text, 'x', 600000);
+	value = json_string(text);
+	part.value = value;
+	assert_int_equal(
+		evidence_leaf(t, LEAF_RECORD, NULL, NULL, &part, 1, &leaf), 0);
+	evidence_commit(t, world_done, w);
+	world_wait(w);
+}
+
+static void a_file_system_that_is_full_in_truth_is_survived(void **state)
+{
+	struct world *w = *state;
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", w->data, "tmpfs", 0, "size=48m") < 0)
+		skip();
+	world_open(w);
+	world_add(w, 2);
+	world_shell(w, "! cat /dev/zero >data/filler 2>/dev/null");
+	put_large(w);
+	assert_int_equal(evidence_durable_size(w->evidence), 3);
+	assert_int_equal(w->degraded, 1);
+	world_add(w, 1); /* outcomes still land */
+	assert_int_equal(w->healed, 0);
+	world_shell(w, "rm data/filler");
+	wait_healed(w);
+	world_wait(w);
+	world_close(w);
+	world_open(w);
+	assert_int_equal(evidence_durable_size(w->evidence), 4);
+	world_close(w);
+	assert_int_equal(umount(w->data), 0);
+}
+
 #define FAULT_TEST(name)                                                       \
 	cmocka_unit_test_setup_teardown(name, world_set_up, tear_down)
 
@@ -206,6 +252,7 @@ int main(void)
 		FAULT_TEST(without_a_fault_the_process_goes_on),
 		FAULT_TEST(
 			a_full_disk_gives_up_the_ballast_and_lands_the_batch),
+		FAULT_TEST(a_file_system_that_is_full_in_truth_is_survived),
 		FAULT_TEST(nothing_is_lost_while_the_disk_stays_full),
 	};
 

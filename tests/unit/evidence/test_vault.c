@@ -252,7 +252,7 @@ static void data_keys_run_out_and_come_back(void **state)
 		CLEANUP(mem_free_p) char *subject = mem_format("human:%u", i);
 		const struct evidence_part part = { subject, value };
 
-		assert_true(i < 1000);
+		assert_true(i < 10000);
 		r = evidence_leaf(t, LEAF_RECORD, NULL, NULL, &part, 1, &leaf);
 	}
 	assert_int_equal(r, ERR_BUSY);

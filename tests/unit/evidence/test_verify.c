@@ -292,6 +292,31 @@ static void a_request_from_decision_to_outcome_is_right(void **state)
 	expect(w, false, "ok", NULL);
 }
 
+static void an_unknown_outcome_stays_open_until_it_is_resolved(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(json_put_p) json_t *report = NULL;
+
+	make_log(w, 1);
+	world_open(w);
+	put(w, LEAF_DECISION, "req_1", NULL, NULL);
+	put(w, LEAF_ARMED, "req_1", "digest", digest);
+	put(w, LEAF_ARMED, "req_1", "digest", digest); /* another attempt */
+	put(w, LEAF_OUTCOME, "req_1", "effect", "unknown");
+	export_now(w);
+	report = verify_with(w, false);
+	assert_string_equal(json_text(report, "verdict", ""), "ok");
+	assert_int_equal(json_array_size(json_array_in(report, "open")), 2);
+	json_decref(TAKE(report));
+	world_open(w);
+	put(w, LEAF_RESOLVED, "req_1", "as", "applied");
+	put(w, LEAF_OUTCOME, "req_1", "effect", "applied");
+	export_now(w);
+	report = verify_with(w, false);
+	assert_string_equal(json_text(report, "verdict", ""), "ok");
+	assert_int_equal(json_array_size(json_array_in(report, "open")), 0);
+}
+
 static void an_effect_without_a_decision_is_found(void **state)
 {
 	struct world *w = *state;
@@ -427,6 +452,7 @@ int main(void)
 		VERIFY_TEST(a_log_that_cannot_be_asked_is_unknown),
 		VERIFY_TEST(a_damaged_state_file_is_an_error),
 		VERIFY_TEST(a_request_from_decision_to_outcome_is_right),
+		VERIFY_TEST(an_unknown_outcome_stays_open_until_it_is_resolved),
 		VERIFY_TEST(an_effect_without_a_decision_is_found),
 		VERIFY_TEST(an_effect_without_a_digest_is_found),
 		VERIFY_TEST(an_effect_without_an_end_is_listed_as_open),

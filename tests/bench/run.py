@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""Measures a whole authority on this machine and prints figures with their
+method: bench/run.py [--seconds N] [--json].
+
+The load generator shares the machine with what it measures; every figure
+stands beside the machine's own fsync rate.  It talks to loopback alone and ends
+by itself.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "integration"),
+                str(HERE.parent / "integration" / "conformance")]
+
+# pylint: disable=wrong-import-position
+import harness
+import slapd
+from tokens import DROP
+
+CONNECTIONS = (1, 16, 64)
+
+
+def bench(name, *arguments):
+    path = harness.BUILD / "tests" / "bench" / name
+    done = subprocess.run([str(path), *map(str, arguments)], check=True,
+                          capture_output=True)
+    return done.stdout.decode()
+
+
+def fsync_rate(folder):
+    return json.loads(bench("bench_fsync", folder))
+
+
+def request_body(authority, agent, task, resource, member):
+    return agent.request_body(task, "AddToGroup", resource, member)
+
+
+def load(authority, agent, body, connections, seconds, requests=1000000):
+    """One run of the load generator; a token without jti may be sent often."""
+    folder = authority.folder
+    (folder / "body.json").write_text(json.dumps(body))
+    (folder / "token").write_text(agent.token(jti=DROP))
+    line = bench("bench_load", "--connections", connections, "--requests",
+                 requests, "--seconds", seconds, "--body",
+                 folder / "body.json", "--token", folder / "token",
+                 f"127.0.0.1:{authority.port}", "/v1/requests")
+    return json.loads(line)
+
+
+def row(what, connections, figures):
+    status = ", ".join(f"{n} x {code}"
+                       for code, n in figures["status"].items())
+    return {"what": what, "connections": connections,
+            "per_second": round(figures["perSecond"]),
+            "p50_ms": figures["p50Us"] / 1000,
+            "p99_ms": figures["p99Us"] / 1000, "status": status}
+
+
+def memory_kib(authority):
+    text = pathlib.Path(f"/proc/{authority.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in text.splitlines()
+                    if line.startswith("VmRSS")))
+
+
+def measure_null(seconds, rows):
+    with harness.Authority(bundle_options=("--bench",),
+                           connector_changes={"memberships": None},
+                           config_changes={"log": "warning"}) as authority:
+        authority.start().found()
+        idle = memory_kib(authority)
+        bot = authority.agent("hr-bot")
+        adviser = authority.agent("adviser")
+        for name, agent in (("denied before planning", adviser),
+                            ("executed, writ-connect-null", bot)):
+            for connections in CONNECTIONS:
+                task = agent.open_task(ttl="8h")
+                body = agent.request_body(
+                    task, "AddToGroup", harness.group("lunch-list"),
+                    f"uid=p{{n}}-{connections},{harness.STAFF}")
+                rows.append(row(name, connections,
+                                load(authority, agent, body, connections,
+                                     seconds)))
+        return idle
+
+
+def people_ldif(count):
+    return "\n".join(
+        f"dn: uid=bench{n},{harness.STAFF}\nobjectClass: inetOrgPerson\n"
+        f"uid: bench{n}\ncn: Bench {n}\nsn: Bench\n" for n in range(1, count + 1))
+
+
+def measure_ldap(seconds, rows):
+    with harness.demo_directory() as directory:
+        directory.add(people_ldif(5000))
+        with harness.Authority(bundle_options=("--bench",),
+                               directory=directory,
+                               config_changes={"log": "warning"}) as authority:
+            authority.start().found()
+            bot = authority.agent("hr-bot")
+            task = bot.open_task(ttl="8h")
+            body = bot.request_body(task, "AddToGroup",
+                                    harness.group("lunch-list"),
+                                    f"uid=bench{{n}},{harness.STAFF}")
+            rows.append(row("executed, slapd", 16,
+                            load(authority, bot, body, 16, seconds,
+                                 requests=4500)))
+
+
+def show(result):
+    disk = result["fsync"]
+    print(f"fsync (append + fdatasync): {disk['perSecond']:.0f}/s, "
+          f"p50 {disk['p50Us']} us, p99 {disk['p99Us']} us")
+    print(result["policy"].rstrip())
+    print(f"memory idle: {result['idle_kib'] / 1024:.1f} MiB resident\n")
+    print(f"{'what':32} {'conns':>5} {'per s':>8} {'p50 ms':>8} {'p99 ms':>8}"
+          "  answers")
+    for line in result["rows"]:
+        print(f"{line['what']:32} {line['connections']:5} "
+              f"{line['per_second']:8} {line['p50_ms']:8.2f} "
+              f"{line['p99_ms']:8.2f}  {line['status']}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = []
+    result = {"rows": rows, "fsync": fsync_rate("."),
+              "policy": bench("bench_policy")}
+    result["idle_kib"] = measure_null(options.seconds, rows)
+    if slapd.AVAILABLE:
+        measure_ldap(options.seconds, rows)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result)
+
+
+if __name__ == "__main__":
+    main()

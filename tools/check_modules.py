@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""Fails when a module has no unit test.
+
+    check_modules.py [ROOT]
+
+A module is a .c file with a header of its own.  Its test is
+tests/unit/LAYER/test_MODULE.c, or another test of that folder that includes the
+module's header and so calls it by itself.
+"""
+import pathlib
+import re
+import sys
+
+# Modules and whole layers without a unit test of their own, and why.
+EXEMPT = {
+    "src/daemon": "started as a whole by tests/integration",
+    "src/api": "called over HTTP by tests/integration",
+    "connectors/null": "runs in the unit tests of connect and in the "
+                       "conformance tests",
+    "src/cli/cli.c": "the frame of all commands, run by test_commands",
+    "src/cli/exchange.c": "run against a server by test_commands",
+    "src/cli/process.c": "runs ssh-keygen in test_sign",
+}
+
+# Where tests of folders outside src/ are.
+TESTS = {"keeper": "keeper", "connectors/sdk": "connectors",
+         "connectors/ldap": "ldap", "connectors/null": "connectors"}
+
+
+def modules(root):
+    for folder in ("src", "keeper", "connectors"):
+        for path in sorted((root / folder).rglob("*.c")):
+            if path.with_suffix(".h").exists():
+                yield path.relative_to(root)
+
+
+def exempt(module):
+    return any(module.as_posix() == place or
+               module.as_posix().startswith(place + "/") for place in EXEMPT)
+
+
+def has_test(root, module):
+    folder = module.parent.as_posix()
+    tests = root / "tests/unit" / TESTS.get(folder,
+                                            folder.removeprefix("src/"))
+    if (tests / f"test_{module.stem}.c").exists():
+        return True
+    header = module.as_posix().removeprefix("src/").removesuffix(".c") + ".h"
+    wanted = re.compile(rf'#include "{re.escape(header)}"')
+    return any(wanted.search(path.read_text())
+               for path in tests.glob("test_*.c"))
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
+                        pathlib.Path(__file__).resolve().parents[1])
+    failed = False
+    for module in modules(root):
+        if not exempt(module) and not has_test(root, module):
+            print(f"{module}: no unit test")
+            failed = True
+    for place in EXEMPT:
+        if not (root / place).exists():
+            print(f"{place}: exempted, but not there")
+            failed = True
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
