@@ -24,7 +24,7 @@ build: setup
 	@tools/build.sh release
 
 demo: build
-	@tools/demo.py
+	@WRIT_BUILD=$(CURDIR)/build/release tools/demo/demo.py
 
 # All parts run, one after another, even when one fails.
 check:

@@ -165,6 +165,15 @@ const struct schema body_signed[] = {
 	{ 0 },
 };
 
+const struct schema body_none[] = { { 0 } };
+
+bool call_no_body(struct http_exchange *x)
+{
+	CLEANUP(json_put_p) json_t *body = NULL;
+
+	return !http_body(x).len || call_body(x, body_none, &body);
+}
+
 bool call_signed(struct http_exchange *x, json_t **ret_form)
 {
 	return call_body(x, body_signed, ret_form);

@@ -28,9 +28,11 @@ bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 bool call_body(struct http_exchange *x, const struct schema *rows,
 	       json_t **ret_body);
 
-/*
- * The same for a signed form alone: {"statement", "signature"}.
- */
+/* For a call that says all in its path: the body is empty or {}; answers 400 or
+ * 422 and returns false if it is not. */
+bool call_no_body(struct http_exchange *x);
+
+/* As call_body() for a signed form alone: {"statement", "signature"}. */
 bool call_signed(struct http_exchange *x, json_t **ret_form);
 
 /* Idempotency-Key and body; answers 400 and returns false when the key is
@@ -48,6 +50,7 @@ enum {
 };
 
 /* The shapes of bodies; also the source of the OpenAPI document. */
+extern const struct schema body_none[];
 extern const struct schema body_signed[];
 extern const struct schema body_task_open[];
 extern const struct schema body_task_attach[];

@@ -130,9 +130,11 @@ static const struct {
 	const struct schema *body;
 } bodies[] = {
 	{ tasks_open, body_task_open },
+	{ tasks_complete, body_none },
 	{ tasks_attach, body_task_attach },
 	{ requests_create, body_request_create },
 	{ requests_explain, body_request_create },
+	{ requests_cancel, body_none },
 	{ requests_rollback, body_request_rollback },
 	{ requests_sign, body_signed },
 	{ requests_adopt, body_signed },
@@ -214,7 +216,7 @@ static json_t *operation_of(const struct http_route *route)
 		json_t *request =
 			content("application/json", schema_object(body));
 
-		json_set_flag(request, "required", true);
+		json_set_flag(request, "required", body != body_none);
 		json_set_new(operation, "requestBody", request);
 	}
 	json_set_text(fine, "description", "Done, or waiting (202).");
@@ -282,7 +284,6 @@ json_t *api_openapi(void)
 	json_set_text(document, "openapi", "3.1.0");
 	json_set_text(info, "title", "Writ");
 	json_set_text(info, "version", WRIT_VERSION);
-	json_set_text(info, "license", NULL);
 	json_set_new(document, "info", info);
 	json_set_new(document, "paths", paths_json());
 	json_set_new(schemas, "Problem", problem_schema());

@@ -87,7 +87,7 @@ void requests_cancel(struct http_exchange *x, void *cookie)
 	struct api *api = cookie;
 	struct caller caller;
 
-	if (call_prove(api, x, AGENTS, &caller))
+	if (call_prove(api, x, AGENTS, &caller) && call_no_body(x))
 		flow_request_cancel(api->flow, &caller, http_param(x, "id"),
 				    call_reply(x));
 }

@@ -62,7 +62,7 @@ void tasks_complete(struct http_exchange *x, void *cookie)
 	struct api *api = cookie;
 	struct caller caller;
 
-	if (call_prove(api, x, AGENTS, &caller))
+	if (call_prove(api, x, AGENTS, &caller) && call_no_body(x))
 		flow_task_complete(api->flow, &caller, http_param(x, "id"),
 				   call_reply(x));
 }

@@ -99,10 +99,10 @@ int cli_main(const struct command_table *table, int argc,
 		fputs("writ " WRIT_VERSION "\n", out);
 		return CLI_OK;
 	}
-	if (cli.args.help || argc < 2) {
+	if (cli.args.help || !cli.args.noun) {
 		args_help(table, cli.args.noun, cli.args.command,
-			  argc < 2 ? err : out);
-		return argc < 2 ? CLI_USAGE : CLI_OK;
+			  cli.args.help ? out : err);
+		return cli.args.help ? CLI_OK : CLI_USAGE;
 	}
 	if (!cli.args.command)
 		return cli_usage(&cli,

@@ -213,6 +213,19 @@ int cmd_request_adopt(struct cli *cli)
 	return send(cli, c, &q, STATEMENT_ADOPT, statement, "/adopt");
 }
 
+static const struct output_column voucher_rows[] = {
+	{ "Voucher", "id" },
+	{ "Kind", "kind" },
+	{ "By", "human" },
+	{ "Action", "action" },
+	{ "Target", "target" },
+	{ "Resource", "resource" },
+	{ "Reference", "reference" },
+	{ "Text", "text" },
+	{ "Expires", "expires" },
+	{ "Leaf", "evidence.index" },
+};
+
 int cmd_voucher_create(struct cli *cli)
 {
 	static const char *const names[] = { "kind",	 "action",    "target",
@@ -235,6 +248,7 @@ int cmd_voucher_create(struct cli *cli)
 				  "Do you vouch for this?", "/v1/vouchers", &a,
 				  &code));
 	if (code == CLI_OK)
-		output_json(cli->out, a.json);
+		exchange_put(cli, a.json, voucher_rows,
+			     ARRAY_LEN(voucher_rows));
 	return code;
 }

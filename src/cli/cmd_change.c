@@ -122,14 +122,13 @@ static int apply(struct cli *cli, json_t *manifests)
 	TRY(rehearse(cli, c, manifests, &a, digest, &code));
 	if (code != CLI_OK)
 		return code;
-	if (cli->json && dry)
-		output_json(cli->out, a.json);
-	count = cli->json && dry
-			? 0
-			: show_change(cli, cli->json ? cli->err : cli->out,
-				      a.json, digest);
-	if (dry || count == 0)
+	count = show_change(cli, cli->json ? cli->err : cli->out, a.json,
+			    digest);
+	if (dry || count == 0) {
+		if (cli->json)
+			output_json(cli->out, a.json);
 		return CLI_OK;
+	}
 	fflush(cli->out);
 	TRY(cli_confirm(cli, "Sign and submit this change?", &yes));
 	if (yes)

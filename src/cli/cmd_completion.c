@@ -37,12 +37,14 @@ static void put_options(const struct option_row *rows, FILE *out)
 		fprintf(out, " --%s", rows->name);
 }
 
-static void put_choices(const struct option_row *rows, FILE *out)
+/* command: "noun verb", or "*" for any. */
+static void put_choices(const char *command, const struct option_row *rows,
+			FILE *out)
 {
 	for (; rows && rows->name; rows++) {
 		if (!rows->choices)
 			continue;
-		fprintf(out, "\t--%s) candidates='", rows->name);
+		fprintf(out, "\t%s' --%s') candidates='", command, rows->name);
 		for (const char *p = rows->choices; *p; p++)
 			fputc(*p == '|' ? ' ' : *p, out);
 		fputs("' ;;\n", out);
@@ -73,13 +75,17 @@ static void put_option_arms(const struct command_table *t, FILE *out)
 	}
 }
 
-/* Options of different commands that have the same name have the same
- * choices, or the first stands. */
 static void put_choice_arms(const struct command_table *t, FILE *out)
 {
-	put_choices(t->globals, out);
-	for (size_t i = 0; i < t->count; i++)
-		put_choices(t->commands[i].options, out);
+	put_choices("*", t->globals, out);
+	for (size_t i = 0; i < t->count; i++) {
+		const struct command *c = &t->commands[i];
+		CLEANUP(mem_free_p)
+		char *name = mem_format("'%s%s%s'", c->noun, c->verb ? " " : "",
+					c->verb ? c->verb : "");
+
+		put_choices(name, c->options, out);
+	}
 }
 
 /* One function for both shells: reads words before the cursor from "$@", the
@@ -98,7 +104,7 @@ static void put_function(const struct command_table *t, FILE *out)
 	      "\t\t\telif [ -z \"$verb\" ]; then verb=$word; fi ;;\n"
 	      "\t\tesac\n"
 	      "\tdone\n"
-	      "\tcase $previous in\n",
+	      "\tcase \"$noun${verb:+ $verb} $previous\" in\n",
 	      out);
 	put_choice_arms(t, out);
 	fputs("\tesac\n"

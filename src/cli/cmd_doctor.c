@@ -1,7 +1,6 @@
 /* writ doctor: what is wrong with this installation, and what to do about it.
  */
 #include <errno.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
@@ -9,22 +8,20 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/frame.h"
 #include "base/mem.h"
 #include "base/reader.h"
-#include "base/schema.h"
-#include "base/yaml.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/process.h"
+#include "config/bundle.h"
+#include "config/config.h"
+#include "store/store.h"
 
 enum {
-	CONFIG_MAX = 1024 * 1024,
 	KEEPER_TIMEOUT_MS = 10000,
 	CLOCK_OFF_MS = 2000, /* beside the daemon's; Date has whole seconds */
-	SQLITE_LEAST = 3037000,
 };
 
 static const uint64_t disk_least = 256u << 20; /* bytes */
@@ -34,17 +31,17 @@ enum level { OK, WARNING, BAD };
 struct doctor {
 	struct cli *cli;
 	const char *config_path;
-	json_t *config;	  /* owned; NULL if it cannot be used */
-	json_t *findings; /* owned */
-	json_t *health;	  /* owned; NULL if the daemon does not answer */
-	int64_t date_ms;  /* the daemon's clock, 0 if unknown */
-	int64_t asked_ms; /* our own at that time */
+	struct config config; /* empty if it cannot be used */
+	json_t *findings;     /* owned */
+	json_t *health;	      /* owned; NULL if the daemon does not answer */
+	int64_t date_ms;      /* the daemon's clock, 0 if unknown */
+	int64_t asked_ms;     /* our own at that time */
 	bool bad;
 };
 
 static void doctor_clear(struct doctor *d)
 {
-	json_decref(d->config);
+	config_clear(&d->config);
 	json_decref(d->findings);
 	json_decref(d->health);
 }
@@ -68,82 +65,13 @@ static void note(struct doctor *d, enum level level, const char *check,
 
 /* ---- configuration ---- */
 
-static const struct schema word_row = { "word", SCHEMA_TEXT, .min = 1,
-					.max = 4096 };
-
-static const struct schema tls_rows[] = {
-	{ "cert", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096 },
-	{ "key", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096 },
-	{ 0 },
-};
-
-static const struct schema keeper_rows[] = {
-	{ "command", SCHEMA_LIST, .min = 1, .max = 32, .rows = &word_row },
-	{ "socket", SCHEMA_TEXT, .min = 1, .max = 100 },
-	{ 0 },
-};
-
-static const struct schema connector_rows[] = {
-	{ "target", SCHEMA_NAME, .required = true },
-	{ "command", SCHEMA_LIST, .required = true, .min = 1, .max = 32,
-	  .rows = &word_row },
-	{ 0 },
-};
-
-static const struct schema connector_row = { "connector", SCHEMA_OBJECT,
-					     .rows = connector_rows };
-
-static const struct schema config_rows[] = {
-	{ "data", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096 },
-	{ "origin", SCHEMA_TEXT, .required = true, .min = 1, .max = 255 },
-	{ "audience", SCHEMA_TEXT, .required = true, .min = 1, .max = 255 },
-	{ "listen", SCHEMA_TEXT, .required = true, .min = 1, .max = 255 },
-	{ "tls", SCHEMA_OBJECT, .rows = tls_rows },
-	{ "keeper", SCHEMA_OBJECT, .required = true, .rows = keeper_rows },
-	{ "connectors", SCHEMA_LIST, .max = 256, .rows = &connector_row },
-	{ "policy", SCHEMA_TEXT, .min = 1, .max = 4096 },
-	{ "log", SCHEMA_ENUM, .choices = "error|warning|info|debug" },
-	{ 0 },
-};
-
-/* Relative paths are meant from the folder of the configuration. */
-static void settle_path(struct doctor *d, const char *member)
-{
-	const char *path = json_text(d->config, member, NULL);
-	const char *slash = strrchr(d->config_path, '/');
-	CLEANUP(mem_free_p) char *full = NULL;
-
-	if (!path || *path == '/' || !slash)
-		return;
-	full = mem_format("%.*s/%s", (int)(slash - d->config_path),
-			  d->config_path, path);
-	json_set_text(d->config, member, full);
-}
-
-static int read_config(struct doctor *d, json_t **ret_faults)
-{
-	CLEANUP(buf_clear) struct buf text = BUF_INIT(CONFIG_MAX);
-	CLEANUP(json_put_p) json_t *documents = NULL;
-	CLEANUP(yaml_places_free_p) struct yaml_places *places = NULL;
-
-	TRY(file_read(d->config_path, &text));
-	TRY(yaml_parse(buf_slice(&text), &documents, &places));
-	if (json_array_size(documents) != 1)
-		return error_set(ERR_SYNTAX, "one document is wanted");
-	schema_check(config_rows, json_array_get(documents, 0), places,
-		     ret_faults);
-	d->config = json_incref(json_array_get(documents, 0));
-	settle_path(d, "data");
-	return 0;
-}
-
 static void check_config(struct doctor *d)
 {
 	CLEANUP(json_put_p) json_t *faults = NULL;
 	const json_t *fault;
 	size_t i;
 
-	if (read_config(d, &faults) < 0) {
+	if (config_load(d->config_path, &d->config, &faults) < 0) {
 		note(d, BAD, "config",
 		     mem_format("%s: %s", d->config_path, error_message()),
 		     "make one with 'writ init', or name it with --config");
@@ -155,28 +83,80 @@ static void check_config(struct doctor *d)
 				json_text(fault, "at", "?"),
 				json_text(fault, "detail", "?")),
 		     "correct the line; writd.yaml(5) lists all members");
-	if (json_array_size(faults) == 0)
+	if (json_array_size(faults) > 0)
+		config_clear(&d->config);
+	else
 		note(d, OK, "config",
 		     mem_format("%s reads well", d->config_path), NULL);
 }
 
+/* The bundle that the log begins with, which later starts do not read. */
+static void check_policy(struct doctor *d)
+{
+	CLEANUP(json_put_p) json_t *files = NULL;
+	CLEANUP(json_put_p) json_t *scenarios = NULL;
+
+	if (!d->config.policy)
+		return;
+	if (bundle_read(d->config.policy, &files, &scenarios) < 0)
+		note(d, WARNING, "policy", NULL,
+		     "the first start needs it: correct policy, or restore "
+		     "the folder");
+	else
+		note(d, OK, "policy",
+		     mem_format("%s is a bundle", d->config.policy), NULL);
+}
+
+/* A program that the daemon starts. */
+static void check_program(struct doctor *d, const char *what,
+			  char *const *command)
+{
+	if (!command || access(command[0], X_OK) == 0)
+		return;
+	note(d, BAD, "programs",
+	     mem_format("%s: %s: %s", what, command[0], strerror(errno)),
+	     "install it, or correct command in the configuration");
+}
+
+static void check_programs(struct doctor *d)
+{
+	check_program(d, "keeper", d->config.keeper_command);
+	for (size_t i = 0; i < d->config.connector_count; i++)
+		check_program(d, d->config.connectors[i].target,
+			      d->config.connectors[i].command);
+}
+
 /* ---- folders ---- */
 
-static void check_private(struct doctor *d, const char *check, const char *path,
+/* What only another user may look at says nothing about what is wrong. */
+static void note_missing(struct doctor *d, const char *check, const char *path,
+			 const char *remedy)
+{
+	bool hidden = errno == EACCES;
+
+	note(d, hidden ? WARNING : BAD, check,
+	     mem_format("%s: %s", path, strerror(errno)),
+	     hidden ? "run doctor as the user of writd to see more" : remedy);
+}
+
+/* Returns whether it is there. */
+static bool check_private(struct doctor *d, const char *check, const char *path,
 			  const char *remedy)
 {
+	CLEANUP(mem_free_p)
+	char *close =
+		mem_format("take their permissions away: chmod go= %s", path);
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
-		note(d, BAD, check, mem_format("%s: %s", path, strerror(errno)),
-		     remedy);
-		return;
+		note_missing(d, check, path, remedy);
+		return false;
 	}
 	if (st.st_mode & 077)
 		note(d, BAD, check,
 		     mem_format("%s can be used by others (mode %03o)", path,
 				(unsigned)st.st_mode & 0777),
-		     "take their permissions away: chmod go= PATH");
+		     close);
 	else if (st.st_uid != geteuid() && geteuid() != 0)
 		note(d, WARNING, check,
 		     mem_format("%s belongs to user %u, not to you", path,
@@ -184,34 +164,24 @@ static void check_private(struct doctor *d, const char *check, const char *path,
 		     "run doctor as the user of writd to see more");
 	else
 		note(d, OK, check, mem_format("%s is private", path), NULL);
+	return true;
 }
 
 static void check_data(struct doctor *d)
 {
-	const char *data = json_text(d->config, "data", NULL);
-
-	if (data)
-		check_private(d, "data folder", data,
-			      "make it with 'writ init', or correct data");
-}
-
-static const json_t *keeper_command(const struct doctor *d)
-{
-	return json_array_in(json_object_get(d->config, "keeper"), "command");
+	if (d->config.data)
+		check_private(d, "data folder", d->config.data,
+			      "restore it from a backup, or correct data");
 }
 
 /* The word after --folder, or NULL. */
 static const char *keeper_folder(const struct doctor *d)
 {
-	const json_t *command = keeper_command(d);
-	const json_t *word;
-	size_t i;
+	char *const *word = d->config.keeper_command;
 
-	json_array_foreach(command, i, word) if (
-		json_is_string(word) &&
-		!strcmp(json_string_value(word),
-			"--folder")) return json_string_value(json_array_get(command,
-									     i + 1));
+	for (; word && *word; word++)
+		if (!strcmp(*word, "--folder"))
+			return word[1];
 	return NULL;
 }
 
@@ -222,8 +192,10 @@ static void check_keeper_folder(struct doctor *d)
 
 	if (!folder)
 		return;
-	check_private(d, "keeper folder", folder,
-		      "make it with 'writ init', or correct keeper.command");
+	if (!check_private(d, "keeper folder", folder,
+			   "restore it from the copy of the keys, or correct "
+			   "keeper.command"))
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP(mem_free_p)
 		char *path = mem_format("%s/%s", folder, files[i]);
@@ -239,14 +211,14 @@ static void check_keeper_folder(struct doctor *d)
 /* Where the daemon listens, as a URL; owned. */
 static char *daemon_url(const struct doctor *d)
 {
-	const char *listen = json_text(d->config, "listen", NULL);
-	bool tls = json_object_in(d->config, "tls") != NULL;
+	const char *listen = d->config.listen;
 
 	if (d->cli->settings.url || !listen)
 		return mem_str(d->cli->settings.url);
 	if (!strncmp(listen, "unix:", 5))
 		return mem_str(listen);
-	return mem_format("%s://%s", tls ? "https" : "http", listen);
+	return mem_format("%s://%s", d->config.tls_cert ? "https" : "http",
+			  listen);
 }
 
 static int ask_health(struct doctor *d, const char *url)
@@ -351,22 +323,17 @@ static int take_hello(struct slice bytes, json_t **ret_result)
 	return 0;
 }
 
-static int say_hello(const json_t *command, json_t **ret_result)
+static int say_hello(char *const *command, json_t **ret_result)
 {
 	static const char hello[] = "{\"id\":1,\"jsonrpc\":\"2.0\","
 				    "\"method\":\"hello\",\"params\":{}}";
 	CLEANUP(buf_clear) struct buf in = BUF_INIT(1024);
 	CLEANUP(buf_clear) struct buf out = BUF_INIT(FRAME_MAX);
-	const char *argv[65] = { 0 };
-	struct process p = { argv, { 0 }, true, KEEPER_TIMEOUT_MS };
-	const json_t *word;
-	size_t i;
+	struct process p = {
+		(const char *const *)command, { 0 }, true, KEEPER_TIMEOUT_MS
+	};
 	int status;
 
-	json_array_foreach(command, i, word) if (i + 1 < ARRAY_LEN(argv))
-		argv[i] = json_string_value(word);
-	if (!argv[0])
-		return error_set(ERR_SYNTAX, "keeper.command is empty");
 	buf_put_string(&in, slice_str(hello));
 	p.input = buf_slice(&in);
 	TRY(process_run(&p, &out, &status));
@@ -376,16 +343,16 @@ static int say_hello(const json_t *command, json_t **ret_result)
 static void check_keeper(struct doctor *d)
 {
 	CLEANUP(json_put_p) json_t *hello = NULL;
-	const char *origin = json_text(d->config, "origin", "");
+	const char *origin = d->config.origin;
 
-	if (!keeper_command(d))
+	if (!d->config.keeper_command)
 		return;
 	if (d->health) {
 		note(d, OK, "keeper",
 		     mem_str("the daemon runs, and does not without it"), NULL);
 		return;
 	}
-	if (say_hello(keeper_command(d), &hello) < 0) {
+	if (say_hello(d->config.keeper_command, &hello) < 0) {
 		note(d, BAD, "keeper", NULL,
 		     "run keeper.command by hand and read what it says");
 		return;
@@ -427,7 +394,7 @@ static void check_clock(struct doctor *d)
 
 static void check_disk(struct doctor *d)
 {
-	const char *data = json_text(d->config, "data", NULL);
+	const char *data = d->config.data;
 	struct statvfs s;
 	uint64_t space;
 
@@ -449,11 +416,12 @@ static void check_disk(struct doctor *d)
 static void check_versions(struct doctor *d)
 {
 	const char *theirs = json_text(d->health, "version", NULL);
-	bool old = sqlite3_libversion_number() < SQLITE_LEAST;
+	bool old;
+	const char *database = store_version(&old);
 
 	note(d, old ? BAD : OK, "sqlite",
-	     mem_format("linked with SQLite %s", sqlite3_libversion()),
-	     "install SQLite 3.37 or newer");
+	     mem_format("linked with SQLite %s", database),
+	     "install SQLite " STORE_SQLITE_LEAST " or newer");
 	if (theirs && strcmp(theirs, WRIT_VERSION) != 0)
 		note(d, WARNING, "version",
 		     mem_format("writ is " WRIT_VERSION ", the daemon %s",
@@ -480,9 +448,10 @@ static void check_signing(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *d) = {
-	check_config, check_data,	check_keeper_folder, check_daemon,
-	check_keeper, check_connectors, check_open,	     check_clock,
-	check_disk,   check_versions,	check_signing,
+	check_config,	     check_policy, check_programs, check_data,
+	check_keeper_folder, check_daemon, check_keeper,   check_connectors,
+	check_open,	     check_clock,  check_disk,	   check_versions,
+	check_signing,
 };
 
 static void show(struct doctor *d)

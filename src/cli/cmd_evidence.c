@@ -48,6 +48,17 @@ int cmd_evidence_show(struct cli *cli)
 	return code;
 }
 
+static void put_proof(struct cli *cli, int64_t index, const char *file,
+		      const struct buf *proof)
+{
+	CLEANUP(json_put_p) json_t *doc = json_object();
+
+	json_set_int(doc, "index", index);
+	json_set_text(doc, "file", file);
+	json_set_text(doc, "proof", buf_text(proof));
+	output_json(cli->out, doc);
+}
+
 /* The receipt as it is (C2SP tlog-proof), to a file or on standard output. */
 int cmd_evidence_prove(struct cli *cli)
 {
@@ -65,8 +76,11 @@ int cmd_evidence_prove(struct cli *cli)
 	if (code != CLI_OK)
 		return code;
 	if (to)
-		return file_write(to, buf_slice(&a.body), 0644);
-	fwrite(a.body.data, 1, a.body.len, cli->out);
+		TRY(file_write(to, buf_slice(&a.body), 0644));
+	if (cli->json)
+		put_proof(cli, index, to, &a.body);
+	else if (!to)
+		fwrite(a.body.data, 1, a.body.len, cli->out);
 	return CLI_OK;
 }
 
@@ -331,6 +345,23 @@ static int export_all(struct export *e, const struct note_vkey *vkey)
 	return file_write(to, buf_slice(&note), 0644);
 }
 
+static void say_exported(struct cli *cli, const struct export *e)
+{
+	CLEANUP(json_put_p) json_t *doc = json_object();
+
+	if (!cli->json) {
+		fprintf(cli->out,
+			"%" PRIu64 " leaves; %" PRIu64
+			" files fetched into %s.\n",
+			e->size, e->files, e->folder);
+		return;
+	}
+	json_set_int(doc, "leaves", (int64_t)e->size);
+	json_set_int(doc, "files", (int64_t)e->files);
+	json_set_text(doc, "folder", e->folder);
+	output_json(cli->out, doc);
+}
+
 int cmd_evidence_export(struct cli *cli)
 {
 	CLEANUP(remote_clear) struct remote remote = { 0 };
@@ -345,8 +376,6 @@ int cmd_evidence_export(struct cli *cli)
 	TRY(note_vkey_parse(text, &vkey));
 	TRY(remote_open(cli, cli->settings.url, &remote));
 	TRY(export_all(&e, &vkey));
-	fprintf(cli->out,
-		"%" PRIu64 " leaves; %" PRIu64 " files fetched into %s.\n",
-		e.size, e.files, e.folder);
+	say_exported(cli, &e);
 	return CLI_OK;
 }

@@ -10,10 +10,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/process.h"
+#include "config/bundle.h"
 #include "crypto/sshsig.h"
 
 enum { ORIGIN_MAX = 255, KEEPER_TIMEOUT_MS = 60000 };

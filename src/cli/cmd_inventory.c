@@ -108,6 +108,13 @@ int cmd_grant_list(struct cli *cli)
 			     ARRAY_LEN(grant_columns));
 }
 
+static const struct output_column drill_rows[] = {
+	{ "Target", "target" },
+	{ "Passed", "passed" },
+	{ "Detail", "detail" },
+	{ "Leaf", "evidence.index" },
+};
+
 int cmd_target_drill(struct cli *cli)
 {
 	CLEANUP(client_close_p) struct client *c = NULL;
@@ -124,7 +131,9 @@ int cmd_target_drill(struct cli *cli)
 	TRY(exchange_ask_and_send(cli, c, STATEMENT_DRILL, statement,
 				  "Try the way back on its drill resource?",
 				  path, &a, &code));
-	if (code == CLI_OK)
-		output_json(cli->out, a.json);
-	return code;
+	if (code != CLI_OK)
+		return code;
+	exchange_put(cli, a.json, drill_rows, ARRAY_LEN(drill_rows));
+	return json_is_true(json_object_get(a.json, "passed")) ? CLI_OK
+							       : CLI_FAILED;
 }

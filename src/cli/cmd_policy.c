@@ -1,11 +1,28 @@
 /* writ policy show|check|test|pack|activate. */
 #include "base/error.h"
 #include "base/mem.h"
-#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/exchange.h"
 #include "cli/output.h"
+#include "config/bundle.h"
 #include "policy/policy.h"
+
+static const struct output_column bundle_rows[] = {
+	{ "Bundle", "bundle" },
+	{ "Digest", "digest" },
+	{ "Engine", "engine" },
+};
+
+static const struct output_column policy_columns[] = {
+	{ "POLICY", "id" },
+	{ "EFFECT", "effect" },
+	{ "SAYS", "title" },
+};
+
+static const struct output_column staged_columns[] = {
+	{ "STAGED", "name" },
+	{ "DIGEST", "digest" },
+};
 
 int cmd_policy_show(struct cli *cli)
 {
@@ -15,9 +32,20 @@ int cmd_policy_show(struct cli *cli)
 
 	TRY(exchange_open(cli, &c));
 	TRY(exchange_get(cli, c, "/v1/policy", &a, &code));
-	if (code == CLI_OK)
-		output_json(cli->out, a.json);
-	return code;
+	if (code != CLI_OK)
+		return code;
+	exchange_put(cli, a.json, bundle_rows, ARRAY_LEN(bundle_rows));
+	if (cli->json)
+		return CLI_OK;
+	fputc('\n', cli->out);
+	output_table(cli->out, json_array_in(a.json, "policies"),
+		     policy_columns, ARRAY_LEN(policy_columns));
+	if (json_array_size(json_array_in(a.json, "staged")) == 0)
+		return CLI_OK;
+	fputc('\n', cli->out);
+	output_table(cli->out, json_array_in(a.json, "staged"), staged_columns,
+		     ARRAY_LEN(staged_columns));
+	return CLI_OK;
 }
 
 /* ---- offline ----------------------------------------------------------------

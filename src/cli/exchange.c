@@ -298,6 +298,15 @@ int exchange_list(struct cli *cli, const char *path, const char *member,
 	return CLI_OK;
 }
 
+void exchange_put(struct cli *cli, const json_t *answer,
+		  const struct output_column *columns, size_t count)
+{
+	if (cli->json)
+		output_json(cli->out, answer);
+	else
+		output_record(cli->out, answer, columns, count);
+}
+
 int exchange_show(struct cli *cli, const char *path,
 		  const struct output_column *columns, size_t count)
 {
@@ -307,13 +316,9 @@ int exchange_show(struct cli *cli, const char *path,
 
 	TRY(exchange_open(cli, &c));
 	TRY(exchange_get(cli, c, path, &a, &code));
-	if (code != CLI_OK)
-		return code;
-	if (cli->json)
-		output_json(cli->out, a.json);
-	else
-		output_record(cli->out, a.json, columns, count);
-	return CLI_OK;
+	if (code == CLI_OK)
+		exchange_put(cli, a.json, columns, count);
+	return code;
 }
 
 char *exchange_path(const char *prefix, const char *segment, const char *suffix)

@@ -91,6 +91,10 @@ MUST_USE int exchange_list(struct cli *cli, const char *path,
 			   const char *member,
 			   const struct output_column *columns, size_t count);
 
+/* Shows an answer as a record, or as JSON. */
+void exchange_put(struct cli *cli, const json_t *answer,
+		  const struct output_column *columns, size_t count);
+
 /* GET path and show the answer as a record, or as JSON. */
 MUST_USE int exchange_show(struct cli *cli, const char *path,
 			   const struct output_column *columns, size_t count);

@@ -29,6 +29,14 @@ static bool is_hardware(const char *key_file)
 	return true; /* not known: let it speak */
 }
 
+/* With only the public half in a file the private one is in an agent. */
+static bool is_readable(const char *key_file)
+{
+	CLEANUP(mem_free_p) char *beside = mem_format("%s.pub", key_file);
+
+	return access(key_file, R_OK) == 0 || access(beside, R_OK) == 0;
+}
+
 int sign_statement(enum statement_type type, const json_t *statement,
 		   const char *key_file, bool ask, json_t **ret_signed)
 {
@@ -53,7 +61,7 @@ int sign_statement(enum statement_type type, const json_t *statement,
 	if (strlen(text) > STATEMENT_MAX)
 		return error_set(ERR_SYNTAX, "statement of more than %d bytes",
 				 STATEMENT_MAX);
-	if (access(key_file, R_OK) < 0)
+	if (!is_readable(key_file))
 		return error_set(ERR_NOT_FOUND, "cannot read the key '%s'",
 				 key_file);
 	TRY(process_run(&p, &armor, &status));

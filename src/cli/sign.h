@@ -8,8 +8,9 @@
 #include "identity/statement.h"
 
 /*
- * Signs a statement with the key in key_file, which may be a public key whose
- * private half an agent holds.
+ * Signs a statement with the key in key_file; it may be a public key whose
+ * private half an agent holds, or the private file's name with only the public
+ * one (.pub) there.
  *
  * ask: false keeps ssh-keygen from asking for a passphrase.
  * ret_signed: owned {"statement": text, "signature": armored}.

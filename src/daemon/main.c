@@ -16,17 +16,18 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "daemon/config.h"
+#include "config/bundle.h"
+#include "config/config.h"
 #include "evidence/keeper.h"
 
 enum {
 	EXIT_CONFIG = 2,
 	DRAIN_MAX_MS = 10 * 1000,
-	POLICY_FILE_MAX = 1 << 20,
 };
 
 struct daemon {
 	struct config config;
+	struct flow_connector *connectors; /* of config, as flow takes them */
 	struct loop *loop;
 	struct evidence_keeper *keeper;
 	struct evidence *evidence;
@@ -150,44 +151,13 @@ static int start_evidence(struct daemon *d)
 	return evidence_open(&config, &d->evidence);
 }
 
-static int read_text(const char *folder, const char *name, json_t **ret)
-{
-	CLEANUP(mem_free_p) char *path = mem_format("%s/%s", folder, name);
-	CLEANUP(buf_clear) struct buf b = BUF_INIT(POLICY_FILE_MAX);
-
-	TRY(file_read(path, &b));
-	*ret = json_string(buf_text(&b));
-	return *ret ? 0 : error_set(ERR_SYNTAX, "%s is not UTF-8", path);
-}
-
 /* The folder of a bundle as the spec of a PolicyBundle. */
-static int read_bundle(const char *folder, json_t **ret_spec)
+static int read_spec(const char *folder, json_t **ret_spec)
 {
-	CLEANUP(json_put_p) json_t *spec = json_object();
-	CLEANUP(json_put_p) json_t *scenarios = NULL;
-	json_t *policies = json_object();
-	json_t *text = NULL;
-	static const struct {
-		const char *file;
-		const char *member;
-	} files[] = {
-		{ "governance.cedarschema", "schema" },
-		{ "invariants.cedar", "invariants" },
-		{ "templates.cedar", "templates" },
-	};
+	json_t *scenarios = NULL;
 
-	json_set_new(spec, "policies", policies);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		TRY(read_text(folder, files[i].file, &text));
-		json_set_new(spec, files[i].member, text);
-	}
-	TRY(read_text(folder, "policies.cedar", &text));
-	json_set_new(policies, "policies.cedar", text);
-	TRY(read_text(folder, "scenarios.json", &scenarios));
-	TRY(json_parse(slice_str(json_string_value(scenarios)), POLICY_FILE_MAX,
-		       &text));
-	json_set_new(spec, "scenarios", text);
-	*ret_spec = TAKE(spec);
+	TRY(bundle_read(folder, ret_spec, &scenarios));
+	json_set_new(*ret_spec, "scenarios", scenarios);
 	return 0;
 }
 
@@ -204,6 +174,21 @@ static int read_bootstrap(const struct config *c, json_t **ret)
 	return json_parse(buf_slice(&b), 64 * 1024, ret);
 }
 
+static void take_connectors(struct daemon *d)
+{
+	d->connectors = mem_array(d->config.connector_count + 1,
+				  sizeof(*d->connectors));
+	for (size_t i = 0; i < d->config.connector_count; i++) {
+		const struct config_connector *c = &d->config.connectors[i];
+
+		d->connectors[i] = (struct flow_connector){
+			.target = c->target,
+			.command = (const char *const *)c->command,
+			.timeout_ms = c->timeout_ms,
+		};
+	}
+}
+
 static int start_flow(struct daemon *d)
 {
 	CLEANUP(json_put_p) json_t *bootstrap = NULL;
@@ -213,14 +198,15 @@ static int start_flow(struct daemon *d)
 	if (evidence_durable_size(d->evidence) == 0) {
 		TRY(read_bootstrap(&d->config, &bootstrap));
 		if (d->config.policy)
-			TRY(read_bundle(d->config.policy, &bundle));
+			TRY(read_spec(d->config.policy, &bundle));
 	}
+	take_connectors(d);
 	config = (struct flow_config){
 		.loop = d->loop,
 		.evidence = d->evidence,
 		.origin = d->config.origin,
 		.audience = d->config.audience,
-		.connectors = d->config.connectors,
+		.connectors = d->connectors,
 		.connector_count = d->config.connector_count,
 		.bootstrap = bootstrap,
 		.policy_bundle = bundle,
@@ -270,6 +256,7 @@ static void daemon_clear(struct daemon *d)
 	loop_watch_end(d->signal_watch);
 	fd_close_p(&d->signals);
 	loop_close(d->loop);
+	free(d->connectors);
 	config_clear(&d->config);
 }
 

@@ -33,9 +33,29 @@ json_t *change_view(const json_t *doc)
 
 /* ---- what a change would do ---- */
 
+/* A manifest given twice has no order that could be signed. */
+static void check_twice(const json_t *manifest, size_t at, json_t *seen,
+			json_t *faults)
+{
+	CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+	CLEANUP(mem_free_p) char *place = mem_format("/manifests/%zu", at);
+	CLEANUP(mem_free_p) char *detail = mem_format("%s is given twice", id);
+	json_t *fault;
+
+	if (!json_object_get(seen, id)) {
+		json_set_flag(seen, id, true);
+		return;
+	}
+	fault = json_object();
+	json_set_text(fault, "at", place);
+	json_set_text(fault, "detail", detail);
+	json_array_append_new(faults, fault);
+}
+
 /* Faults of the shapes, each named by its manifest. */
 static json_t *shape_faults(const json_t *manifests)
 {
+	CLEANUP(json_put_p) json_t *seen = json_object();
 	json_t *all = json_array();
 	const json_t *manifest;
 	size_t at;
@@ -56,6 +76,7 @@ static json_t *shape_faults(const json_t *manifests)
 			json_set_text(fault, "at", place);
 			json_array_append(all, fault);
 		}
+		check_twice(manifest, at, seen, all);
 	}
 	return all;
 }
@@ -418,19 +439,11 @@ static bool gains_by_it(struct flow *f, const json_t *manifests,
 	return false;
 }
 
-void flow_change_propose(struct flow *f, const json_t *manifests,
-			 const json_t *signed_form, struct reply_to reply)
+static json_t *proposed_doc(struct flow *f, const json_t *manifests)
 {
-	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
-	struct statement s;
+	json_t *doc = change_doc(f, manifests);
 	char id[ID_MAX];
-	json_t *doc;
 
-	if (!check_set(f, manifests, reply, &inv))
-		return;
-	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
-		return;
-	doc = change_doc(f, manifests);
 	id_new("chg", id);
 	json_set_text(doc, "id", id);
 	json_set_text(doc, "state", "waiting");
@@ -438,20 +451,41 @@ void flow_change_propose(struct flow *f, const json_t *manifests,
 	json_object_set(doc, "manifests", (json_t *)(uintptr_t)manifests);
 	json_set_new(doc, "signatures", json_array());
 	json_set_new(doc, "signed", json_array());
-	if (!may_sign_change(f, &s, json_text(doc, "digest", ""), reply)) {
+	return doc;
+}
+
+static void propose(struct flow *f, const json_t *manifests,
+		    const struct statement *s, struct reply_to reply)
+{
+	json_t *doc = proposed_doc(f, manifests);
+
+	if (!may_sign_change(f, s, json_text(doc, "digest", ""), reply)) {
 		json_decref(doc);
 	} else if (!has_changes(json_object_get(doc, "diff"))) {
 		json_set_text(doc, "state", "unchanged");
 		answer(reply, ANSWER_OK, change_view(doc));
 		json_decref(doc);
 	} else if (gains_by_it(f, manifests, json_object_get(doc, "diff"),
-			       s.human)) {
+			       s->human)) {
 		answer_problem(reply, ANSWER_DENIED, "gains-by-it",
 			       "Who gains by a change does not sign it.");
 		json_decref(doc);
 	} else {
-		add_signature(f, doc, &s, reply);
+		add_signature(f, doc, s, reply);
 	}
+}
+
+/* The signature comes first: strangers are not told what the inventory has. */
+void flow_change_propose(struct flow *f, const json_t *manifests,
+			 const json_t *signed_form, struct reply_to reply)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+	struct statement s;
+
+	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
+		return;
+	if (check_set(f, manifests, reply, &inv))
+		propose(f, manifests, &s, reply);
 	statement_clear(&s);
 }
 

@@ -59,14 +59,14 @@ static json_t *find_point(const json_t *doc, const char *id)
 	return NULL;
 }
 
-void containment_note(struct flow *f, const char *grant, const char *state,
+void containment_note(struct flow *f, const char *id, const char *state,
 		      const struct leaf_ref *leaf, struct evidence_txn *t)
 {
 	json_t *doc;
 	size_t at = 0;
 
 	while ((doc = map_next(f->containments, &at, NULL))) {
-		json_t *point = find_point(doc, grant);
+		json_t *point = find_point(doc, id);
 
 		if (!point)
 			continue;
@@ -80,8 +80,11 @@ void containment_note(struct flow *f, const char *grant, const char *state,
 static void add_point(json_t *doc, const char *kind, const char *id,
 		      const char *state)
 {
-	json_t *point = json_object();
+	json_t *point;
 
+	if (find_point(doc, id))
+		return;
+	point = json_object();
 	json_set_text(point, "kind", kind);
 	json_set_text(point, "id", id);
 	json_set_text(point, "state", state);
@@ -96,6 +99,27 @@ static bool concerns(const json_t *doc, const json_t *thing, const char *task)
 	if (!strcmp(kind, "agent"))
 		return !strcmp(json_text(thing, "agent", ""), name);
 	return !strcmp(task, name);
+}
+
+void containment_point(struct flow *f, const char *agent, const char *task,
+		       const char *kind, const char *id, const char *state)
+{
+	CLEANUP(json_put_p) json_t *thing = json_object();
+	json_t *doc;
+	size_t at = 0;
+
+	json_set_text(thing, "agent", agent);
+	while ((doc = map_next(f->containments, &at, NULL))) {
+		struct evidence_txn *t;
+
+		if (!concerns(doc, thing, task))
+			continue;
+		add_point(doc, kind, id, state);
+		t = evidence_begin(f->evidence);
+		evidence_put(t, NOUN_CONTAINMENT, json_text(doc, "id", ""),
+			     doc);
+		evidence_commit(t, NULL, NULL);
+	}
 }
 
 /* What another task holds, too, goes on standing. */
@@ -142,7 +166,8 @@ static void list_points(struct flow *f, json_t *doc)
 	while ((r = map_next(f->requests, &at, NULL))) {
 		if (concerns(doc, r->doc, json_text(r->doc, "task", "")) &&
 		    !request_state_is_end(r->state))
-			add_point(doc, "request", r->id, "withdrawn");
+			add_point(doc, "request", r->id,
+				  request_state_name(r->state));
 	}
 	at = 0;
 	while ((g = map_next(f->grants, &at, NULL))) {
@@ -218,7 +243,7 @@ static void contain(struct flow *f, const struct statement *s,
 	json_t *fields = json_object();
 	struct leaf_ref leaf;
 
-	json_set_text(fields, "kind", json_text(doc, "kind", ""));
+	json_set_text(fields, "scope", json_text(doc, "kind", ""));
 	must(evidence_leaf(t, LEAF_CONTAIN, id, fields, &part, 1, &leaf),
 	     "a containment's leaf");
 	json_set_new(doc, "evidence", leaf_json(&leaf));
@@ -329,7 +354,19 @@ void flow_release(struct flow *f, const char *id, const json_t *signed_form,
 	statement_clear(&s);
 }
 
+/* A stop may have come between a containment and what follows from it. */
+static void freeze_again(void *cookie)
+{
+	struct flow *f = cookie;
+	json_t *doc;
+	size_t at = 0;
+
+	while ((doc = map_next(f->containments, &at, NULL)))
+		freeze_tasks(f, doc);
+}
+
 void containment_load(struct flow *f, json_t *doc)
 {
+	loop_defer(f->loop, freeze_again, f);
 	map_put(f->containments, json_text(doc, "id", ""), json_incref(doc));
 }

@@ -544,6 +544,33 @@ static bool decide_once(const struct question *q, struct decided *ret)
 	return again;
 }
 
+/* A denial of the act that would stand as advice says so: that is what would
+ * help. */
+static void offer_advice(const struct question *q, struct decided *ret)
+{
+	struct policy_answer answer = { 0 };
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	CLEANUP(mem_free_p) char *agent = NULL;
+
+	if (q->gathered->facts.recommend ||
+	    strcmp(json_text(ret->decision, "cause", ""), "policy") != 0 ||
+	    json_text(ret->decision, "remedy", NULL))
+		return;
+	q->gathered->facts.recommend = true;
+	ask = build_ask(q);
+	q->gathered->facts.recommend = false;
+	if (policy_ask(q->flow->linked, q->flow->world, ask, &answer) == 0 &&
+	    answer.allow) {
+		agent = mem_format(
+			"%s As advice it would be allowed: ask in mode "
+			"recommend, and a person may adopt it.",
+			json_text(ret->decision, "forAgent", ""));
+		json_set_text(ret->decision, "remedy", "mode: recommend");
+		json_set_text(ret->decision, "forAgent", agent);
+	}
+	policy_answer_clear(&answer);
+}
+
 static void decide_unavailable(struct decided *ret, const char *detail)
 {
 	ret->decision = json_object();
@@ -554,9 +581,29 @@ static void decide_unavailable(struct decided *ret, const char *detail)
 	say(ret->decision, detail, detail);
 }
 
+/*
+ * What is planned keeps its ttl: that of the plan is the longest it may last,
+ * and it ends with its task in any case.  So the rules are asked about what is
+ * left of the task, and the minutes that people take to sign change nothing.
+ * Returns the seconds left, or 0 if that is not less than the ttl.
+ */
+static int64_t shorten_to_window(const json_t *doc, const struct task *task,
+				 struct facts *facts)
+{
+	int64_t left_s =
+		(json_int(task->doc, "expiresMs", 0) - facts->now_ms) / 1000;
+
+	if (!json_text(doc, "planText", NULL) || left_s <= 0 ||
+	    left_s >= facts->ttl_s)
+		return 0;
+	facts->ttl_s = left_s;
+	return left_s;
+}
+
 void decide(struct flow *f, const struct task *task, const json_t *doc,
 	    const json_t *found, bool attested, struct decided *ret)
 {
+	int64_t left_s;
 	struct gathered g;
 	struct question q = {
 		.flow = f,
@@ -578,9 +625,14 @@ void decide(struct flow *f, const struct task *task, const json_t *doc,
 	/* A long way off: whether it is still open is checked by its timer. */
 	q.request_expires_ms = clock_wall_ms() + 3600 * 1000;
 	gather(f, task, doc, found, q.resource.class.plane, attested, &g);
+	left_s = shorten_to_window(doc, task, &g.facts);
 	/* Lowering the time twice is once more than any set needs. */
 	for (int i = 0; i < 3 && decide_once(&q, ret); i++)
 		ret->route = ROUTE_DENY;
+	if (left_s && ret->ttl_s == left_s)
+		ret->ttl_s = json_int(doc, "ttlSeconds", 0);
+	if (ret->route == ROUTE_DENY)
+		offer_advice(&q, ret);
 	if (ret->route != ROUTE_DENY)
 		json_set_int(ret->decision, "ttlSeconds", ret->ttl_s);
 	gathered_clear(&g);

@@ -171,6 +171,41 @@ static json_t *proof_json(const struct merkle_proof *proof)
 	return list;
 }
 
+/* Of each signature what the protocol has, and nothing else that is kept. */
+static json_t *signatures_json(const json_t *kept)
+{
+	static const char *const members[] = { "statement", "signature",
+					       "human" };
+	json_t *list = json_array();
+	const json_t *one;
+	size_t at;
+
+	json_array_foreach(kept, at, one)
+	{
+		json_t *sent = json_object();
+
+		for (size_t i = 0; i < ARRAY_LEN(members); i++)
+			json_set_text(sent, members[i],
+				      json_text(one, members[i], NULL));
+		json_array_append_new(list, sent);
+	}
+	return list;
+}
+
+/* What an end undoes: its plan and the signatures that it stands on. */
+static json_t *base_json(const json_t *base)
+{
+	json_t *sent;
+
+	if (!base)
+		return json_null();
+	sent = json_object();
+	json_set_text(sent, "plan", json_text(base, "plan", ""));
+	json_set_new(sent, "signatures",
+		     signatures_json(json_object_get(base, "signatures")));
+	return sent;
+}
+
 /* The order as the connector checks it; errors come from the database. */
 static int build_order(struct effect *e, struct slice note, uint64_t size,
 		       json_t **ret_params)
@@ -191,9 +226,8 @@ static int build_order(struct effect *e, struct slice note, uint64_t size,
 	json_set_new(order, "proof", proof_json(&proof));
 	json_set_new(order, "checkpoint",
 		     json_stringn((const char *)note.ptr, note.len));
-	json_object_set(order, "signatures", e->signatures);
-	json_set_new(order, "base",
-		     e->base ? json_incref(e->base) : json_null());
+	json_set_new(order, "signatures", signatures_json(e->signatures));
+	json_set_new(order, "base", base_json(e->base));
 	return 0;
 }
 

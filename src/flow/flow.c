@@ -49,6 +49,9 @@ static int start_connector(struct flow *f, const struct flow_connector *c)
 		.cookie = t,
 	};
 
+	config.timeout_ms[CONNECT_PLAN] = c->timeout_ms;
+	config.timeout_ms[CONNECT_APPLY] = c->timeout_ms;
+	config.timeout_ms[CONNECT_READ] = c->timeout_ms;
 	t->flow = f;
 	t->name = mem_str(c->target);
 	snprintf(t->why, sizeof(t->why), "starting");
@@ -263,6 +266,7 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->targets = map_new();
 	f->tasks = map_new();
 	f->requests = map_new();
+	f->asked = map_new();
 	f->grants = map_new();
 	f->places = map_new();
 	f->changes = map_new();
@@ -369,6 +373,7 @@ static void free_requests(struct flow *f)
 		request_free(r);
 	}
 	map_free(f->requests);
+	map_free(f->asked);
 }
 
 void flow_close(struct flow *f)

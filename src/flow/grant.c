@@ -236,8 +236,11 @@ void grant_check_orphan(struct request *r)
 	struct task *t = task_find(f, task);
 
 	if (g && (!t || strcmp(json_text(t->doc, "state", ""), "open") != 0 ||
-		  is_contained(f, json_text(t->doc, "agent", ""), t->id)))
+		  is_contained(f, json_text(t->doc, "agent", ""), t->id))) {
+		containment_point(f, json_text(r->doc, "agent", ""), task,
+				  "grant", g->id, "ending");
 		grant_release(g, task, "its task had ended");
+	}
 }
 
 void grant_join(struct grant *g, struct request *r, struct evidence_txn *t)
@@ -394,17 +397,35 @@ static void not_confirmed(struct grant *g, const char *reason,
 	retry(g);
 }
 
+/* What an armed end came to that did not end the grant. */
+static void record_attempt(struct grant *g, enum effect_end end)
+{
+	struct evidence_txn *t = evidence_begin(g->flow->evidence);
+	json_t *fields = json_object();
+	struct leaf_ref leaf;
+	bool untouched = end == EFFECT_REFUSED || end == EFFECT_WITHDRAWN;
+
+	json_set_text(fields, "effect",
+		      untouched ? "none" : effect_end_name(end));
+	json_object_set(fields, "armed", json_object_get(g->doc, "armedLeaf"));
+	must(evidence_leaf(t, LEAF_OUTCOME, g->id, fields, NULL, 0, &leaf),
+	     "the outcome of an end");
+	evidence_commit(t, NULL, NULL);
+}
+
 static void end_over(void *cookie, const struct effect_result *result)
 {
 	struct grant *g = cookie;
 
-	if (result->end == EFFECT_APPLIED || result->end == EFFECT_NO_CHANGE)
+	if (result->end == EFFECT_APPLIED || result->end == EFFECT_NO_CHANGE) {
 		finish(g,
 		       result->end == EFFECT_APPLIED ? "removed"
 						     : "was gone already",
 		       result->observed);
-	else
-		not_confirmed(g, result->reason, result->detail);
+		return;
+	}
+	record_attempt(g, result->end);
+	not_confirmed(g, result->reason, result->detail);
 }
 
 /* The plan of the end; its digest stands in the armed leaf. */

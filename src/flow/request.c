@@ -19,7 +19,10 @@
 
 enum {
 	ATTEMPTS_MAX = 3,     /* plans again before giving up */
-	REREAD_MS = 5 * 1000, /* between looks at an unknown outcome */
+	REREAD_SOON_MS = 1000, /* first look at an unknown outcome */
+	REREAD_MS = 5 * 1000, /* between further ones */
+	RESUME_MS = 500,      /* between looks for a target that is down */
+	RESUMES_MAX = 120,
 	REREADS_ABSENT = 2,   /* equal looks that close it as not applied */
 	DEFAULT_APPROVAL_S = 4 * 3600,
 	WAIT_MAX_MS = 30 * 1000, /* longest a call is kept waiting */
@@ -92,8 +95,17 @@ void request_step(struct request *r, enum request_event event)
 	json_set_text(r->doc, "state", request_state_name(next));
 }
 
+static void forget_asked(struct request *r)
+{
+	const char *asked = json_text(r->doc, "asked", NULL);
+
+	if (asked && map_get(r->flow->asked, asked) == r)
+		map_remove(r->flow->asked, asked);
+}
+
 void request_free(struct request *r)
 {
+	forget_asked(r);
 	loop_timer_end(r->expiry);
 	loop_timer_end(r->reread);
 	json_decref(r->doc);
@@ -132,22 +144,23 @@ static void note_leaf(struct request *r, const char *name,
 
 /* ---- answers ---- */
 
-static enum answer_kind answer_for(const struct request *r)
+static enum answer_kind answer_for(enum request_state state, bool reading)
 {
-	if (r->state == REQUEST_DENIED)
+	if (state == REQUEST_DENIED && !reading)
 		return ANSWER_DENIED;
-	return request_state_is_end(r->state) ? ANSWER_OK : ANSWER_WAITING;
+	return request_state_is_end(state) ? ANSWER_OK : ANSWER_WAITING;
 }
 
-static void tell_one(struct request *r, struct reply_to reply)
+static void tell_doc(const json_t *doc, enum request_state state, bool reading,
+		     struct reply_to reply)
 {
-	enum answer_kind kind = answer_for(r);
-	const json_t *decision = json_object_get(r->doc, "decision");
+	enum answer_kind kind = answer_for(state, reading);
+	const json_t *decision = json_object_get(doc, "decision");
 	struct answer a = {
 		.kind = kind,
 		.code = kind == ANSWER_DENIED ? "denied" : NULL,
 		.detail = json_text(decision, "forAgent", "Denied."),
-		.body = request_view(r->doc),
+		.body = request_view(doc),
 	};
 
 	reply.fn(reply.cookie, &a);
@@ -161,7 +174,7 @@ void request_tell(struct request *r)
 
 		r->waiters = w->next;
 		loop_timer_end(w->timer);
-		tell_one(r, w->reply);
+		tell_doc(r->doc, r->state, w->reading, w->reply);
 		free(w);
 	}
 }
@@ -174,11 +187,12 @@ static void waiter_timeout(void *cookie)
 	while (*place != w)
 		place = &(*place)->next;
 	*place = w->next;
-	tell_one(w->request, w->reply);
+	tell_doc(w->request->doc, w->request->state, w->reading, w->reply);
 	free(w);
 }
 
-void request_wait(struct request *r, int64_t wait_ms, struct reply_to reply)
+static void wait_for(struct request *r, int64_t wait_ms, bool reading,
+		     struct reply_to reply)
 {
 	struct waiter *w;
 
@@ -189,15 +203,26 @@ void request_wait(struct request *r, int64_t wait_ms, struct reply_to reply)
 		wait_ms = WAIT_MAX_MS;
 	if (r->commits == 0 && r->recorded &&
 	    (request_state_is_end(r->state) || wait_ms <= 0)) {
-		tell_one(r, reply);
+		tell_doc(r->doc, r->state, reading, reply);
 		return;
 	}
 	w = mem_new(struct waiter);
 	*w = (struct waiter){ .next = r->waiters,
 			      .reply = reply,
-			      .request = r };
+			      .request = r,
+			      .reading = reading };
 	w->timer = loop_timer(r->flow->loop, wait_ms, waiter_timeout, w);
 	r->waiters = w;
+}
+
+void request_wait(struct request *r, int64_t wait_ms, struct reply_to reply)
+{
+	wait_for(r, wait_ms, false, reply);
+}
+
+void request_watch(struct request *r, int64_t wait_ms, struct reply_to reply)
+{
+	wait_for(r, wait_ms, true, reply);
 }
 
 /* After a commit: tell, and drop what has ended. */
@@ -254,6 +279,7 @@ void request_close(struct request *r, enum request_event event,
 	must(evidence_leaf(t, LEAF_CLOSED, r->id, fields, &part, 1, &leaf),
 	     "a request's end");
 	note_leaf(r, "closed", &leaf);
+	containment_note(f, r->id, request_state_name(r->state), &leaf, t);
 	request_put(r, t);
 	evidence_commit(t, told, r);
 }
@@ -305,10 +331,19 @@ static void decision_leaf(struct request *r, struct evidence_txn *t,
 	note_leaf(r, "decision", &leaf);
 }
 
+/* What people have signed was not automatic, though it is allowed now. */
+static enum route route_taken(const struct request *r, const struct decided *d)
+{
+	if (d->route == ROUTE_AUTO &&
+	    json_array_size(json_object_get(r->doc, "approvals")))
+		return ROUTE_APPROVAL;
+	return d->route;
+}
+
 static void keep_decision(struct request *r, const struct decided *d)
 {
 	json_object_set(r->doc, "decision", d->decision);
-	json_set_text(r->doc, "route", route_name(d->route));
+	json_set_text(r->doc, "route", route_name(route_taken(r, d)));
 	if (d->route != ROUTE_DENY) {
 		CLEANUP(mem_free_p)
 		char *ttl = clock_format_duration(d->ttl_s);
@@ -681,6 +716,47 @@ static void act_on(struct request *r, const struct decided *d)
 		go(r, d);
 }
 
+/* Whether another task than this holds what a rollback of doc would undo. */
+static bool held_by_others(struct flow *f, const json_t *doc, const char *task)
+{
+	const json_t *found = json_object_get(doc, "found");
+	struct grant *g = grant_find_same(f, json_text(doc, "target", ""),
+					  json_text(found, "resource", ""),
+					  json_object_get(found, "parameters"));
+	const json_t *holder;
+	size_t at;
+
+	json_array_foreach(g ? json_object_get(g->doc, "holders") : NULL, at,
+			   holder)
+	{
+		if (strcmp(json_text(holder, "task", ""), task) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What another execution placed already is judged as if it were placed now:
+ * who gains and the way back are those of its grant.
+ */
+static void judge_as_held(struct request *r)
+{
+	const struct grant *g = held_already(r);
+	CLEANUP(json_put_p) json_t *base = NULL;
+	CLEANUP(json_put_p) json_t *found = NULL;
+
+	if (!g)
+		return;
+	must(json_parse(slice_str(json_text(json_object_get(g->doc, "base"),
+					    "plan", "")),
+			1 << 20, &base),
+	     "the plan of a grant");
+	found = json_copy(json_object_get(r->doc, "found"));
+	json_object_set(found, "gains", json_object_get(base, "gains"));
+	json_object_set(found, "undo", json_object_get(g->doc, "undo"));
+	json_object_set(r->doc, "found", found);
+}
+
 static void void_approvals(struct request *r)
 {
 	json_t *voided = json_object_get(r->doc, "voided");
@@ -736,7 +812,15 @@ static void plan_arrived(struct request *r, const json_t *found)
 	struct decided d;
 
 	json_object_set(r->doc, "found", (json_t *)(uintptr_t)found);
-	note_gainer(r, found);
+	judge_as_held(r);
+	note_gainer(r, json_object_get(r->doc, "found"));
+	if (json_text(r->doc, "undoesTask", NULL) &&
+	    held_by_others(r->flow, r->doc,
+			   json_text(r->doc, "undoesTask", ""))) {
+		request_close(r, REQUEST_EVENT_STATE_DIFFERS, "held-by-others",
+			      "Another task holds it, too.");
+		return;
+	}
 	if (json_flag(found, "noChange", false) && !held_already(r)) {
 		bool undo = json_text(r->doc, "rollbackOf", NULL);
 
@@ -838,15 +922,62 @@ void request_plan(struct request *r)
 		       CONNECTOR_NORMAL, 0, plan_done, r);
 }
 
+static bool target_is_up(const struct request *r)
+{
+	const struct target *t =
+		map_get(r->flow->targets, json_text(r->doc, "target", ""));
+
+	return t && t->up && !arming_fault(r->flow);
+}
+
+/* Goes on with what stopped halfway, once its target is there. */
+static void resume(void *cookie)
+{
+	struct request *r = cookie;
+	const struct task *task =
+		task_find(r->flow, json_text(r->doc, "task", ""));
+	const char *fault = task ? task_fault(task, clock_wall_ms())
+				 : "its task is gone";
+
+	r->reread = NULL;
+	if (r->busy || r->flow->closing ||
+	    (r->state != REQUEST_WAITING && r->state != REQUEST_REPLANNING))
+		return;
+	if (fault)
+		request_withdraw(r, fault);
+	else if (!target_is_up(r) && r->resumes++ < RESUMES_MAX)
+		r->reread = loop_timer(r->flow->loop, RESUME_MS, resume, r);
+	else if (r->state == REQUEST_WAITING)
+		request_reconsider(r);
+	else
+		request_plan(r);
+}
+
+/* What people have signed is not lost because the target is down. */
+static void wait_for_target(struct request *r)
+{
+	struct evidence_txn *t = evidence_begin(r->flow->evidence);
+
+	json_set_new(r->doc, "waitingFor", json_object());
+	request_put(r, t);
+	evidence_commit(t, told, r);
+	r->reread = loop_timer(r->flow->loop, RESUME_MS, resume, r);
+}
+
 void request_reconsider(struct request *r)
 {
 	const struct task *task =
 		task_find(r->flow, json_text(r->doc, "task", ""));
 	struct decided d;
 
+	loop_timer_end(r->reread);
+	r->reread = NULL;
 	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), true,
 	       &d);
-	if (d.route == ROUTE_AUTO) {
+	if (d.route == ROUTE_AUTO && !target_is_up(r) &&
+	    r->resumes++ < RESUMES_MAX) {
+		wait_for_target(r);
+	} else if (d.route == ROUTE_AUTO) {
 		request_step(r, REQUEST_EVENT_PLAN_AGAIN);
 		request_plan(r);
 	} else if (d.route == ROUTE_APPROVAL) {
@@ -925,6 +1056,7 @@ static void record_outcome(struct request *r, enum request_event event,
 	must(evidence_leaf(t, kind, r->id, fields, &part, 1, &leaf),
 	     "an outcome's leaf");
 	note_leaf(r, "outcome", &leaf);
+	containment_note(f, r->id, request_state_name(r->state), &leaf, t);
 	if (r->state == REQUEST_DONE || r->state == REQUEST_PARTIAL) {
 		json_set_text(r->doc, "rollbackToken",
 			      json_text(r->doc, "execution", ""));
@@ -948,7 +1080,8 @@ static void become_unknown(struct request *r, const char *reason,
 	record_outcome(r, REQUEST_EVENT_CANNOT_TELL, "unknown",
 		       detail && *detail ? detail : reason, NULL, LEAF_OUTCOME);
 	if (!r->reread)
-		r->reread = loop_timer(r->flow->loop, REREAD_MS, reread, r);
+		r->reread =
+			loop_timer(r->flow->loop, REREAD_SOON_MS, reread, r);
 }
 
 /* The target refused before any effect: the plan did not fit any more. */
@@ -1116,13 +1249,34 @@ void request_withdraw(struct request *r, const char *why)
 		request_close(r, REQUEST_EVENT_CANCEL, "cancelled", why);
 }
 
+/* One that has ended is cancelled already, or can no longer be. */
+static void cancel_ended(struct flow *f, const struct caller *caller,
+			 const char *id, struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *doc = NULL;
+	const char *state;
+
+	if (store_get(evidence_reader(f->evidence), NOUN_REQUEST, id, &doc,
+		      NULL) < 0 ||
+	    strcmp(json_text(doc, "agent", ""), caller->name) != 0) {
+		flow_view(f, caller, VIEW_REQUEST, id, NULL, reply);
+		return;
+	}
+	state = json_text(doc, "state", "");
+	if (!strcmp(state, request_state_name(REQUEST_CANCELLED)))
+		flow_view(f, caller, VIEW_REQUEST, id, NULL, reply);
+	else
+		answer_problem(reply, ANSWER_CONFLICT, "ended",
+			       "It has ended already: it is '%s'.", state);
+}
+
 void flow_request_cancel(struct flow *f, const struct caller *caller,
 			 const char *id, struct reply_to reply)
 {
 	struct request *r = request_find(f, id);
 
 	if (!r || strcmp(json_text(r->doc, "agent", ""), caller->name) != 0) {
-		flow_view(f, caller, VIEW_REQUEST, id, NULL, reply);
+		cancel_ended(f, caller, id, reply);
 		return;
 	}
 	if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||
@@ -1192,6 +1346,8 @@ static struct request *request_new(struct flow *f, json_t *owned_doc)
 	r->doc = owned_doc;
 	snprintf(r->id, sizeof(r->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->requests, r->id, r);
+	if (json_text(owned_doc, "asked", NULL))
+		map_put(f->asked, json_text(owned_doc, "asked", ""), r);
 	return r;
 }
 
@@ -1249,6 +1405,25 @@ static struct task *bound_task(struct flow *f, const struct caller *caller,
 	return t;
 }
 
+/* A call again: the same answer, while it lasts and after. */
+static void answer_again(struct flow *f, const char *id, int64_t wait_ms,
+			 struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *doc = NULL;
+	struct request *r = request_find(f, id);
+	enum request_state state;
+
+	if (r)
+		request_wait(r, wait_ms, reply);
+	else if (store_get(evidence_reader(f->evidence), NOUN_REQUEST, id, &doc,
+			   NULL) == 0 &&
+		 request_state_find(json_text(doc, "state", ""), &state))
+		tell_doc(doc, state, false, reply);
+	else
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-request",
+			       "What this key stands for is gone.");
+}
+
 static bool answered_by_key(struct flow *f, const struct caller *caller,
 			    const struct acting *acting, int64_t wait_ms,
 			    struct reply_to reply)
@@ -1262,7 +1437,7 @@ static bool answered_by_key(struct flow *f, const struct caller *caller,
 			       "request.");
 		return true;
 	case ONCE_AGAIN:
-		flow_request_wait(f, caller, about, wait_ms, reply);
+		answer_again(f, about, wait_ms, reply);
 		return true;
 	case ONCE_NEW:
 		break;
@@ -1301,19 +1476,69 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 	return false;
 }
 
+/* What is asked, word for word, inside one task. */
+static void note_asked(json_t *doc)
+{
+	static const char *const members[] = { "task",	   "action",
+					       "target",   "resource",
+					       "mode",	   "ttlSeconds",
+					       "parameters" };
+	CLEANUP(json_put_p) json_t *asked = json_object();
+	CLEANUP(mem_free_p) char *text = NULL;
+	char digest_text[DIGEST_TEXT_LEN];
+	struct digest digest;
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		json_object_set(asked, members[i],
+				json_object_get(doc, members[i]));
+	text = json_canonical(asked);
+	digest = digest_of(slice_str(text));
+	digest_format(&digest, digest_text);
+	json_set_text(doc, "asked", digest_text);
+}
+
+/* The same thing is asked once at a time: who asks again joins. */
+static bool joined(struct flow *f, const struct caller *caller,
+		   const struct acting *acting, const json_t *doc,
+		   int64_t wait_ms, struct reply_to reply)
+{
+	struct request *r = map_get(f->asked, json_text(doc, "asked", ""));
+	struct evidence_txn *t;
+
+	if (!r || r->cancelled || request_state_is_end(r->state))
+		return false;
+	once_hold(f, caller, acting, r->id);
+	/* A key never becomes durable before what it stands for. */
+	if (r->bound) {
+		t = evidence_begin(f->evidence);
+		once_key_put(f, t, caller, acting, r->id);
+		if (*caller->jti)
+			once_seen_put(f, t, "jti", caller->jti,
+				      caller->expires_ms);
+		evidence_commit(t, NULL, NULL);
+	}
+	request_wait(r, wait_ms, reply);
+	return true;
+}
+
 void flow_request_create(struct flow *f, const struct caller *caller,
 			 const struct acting *acting, const json_t *body,
 			 int64_t wait_ms, struct reply_to reply)
 {
 	const struct task *task;
+	json_t *doc;
 
 	if (answered_by_key(f, caller, acting, wait_ms, reply))
 		return;
 	task = bound_task(f, caller, json_text(body, "task", ""), reply);
 	if (!task || answered_as_wrong(f, body, task, reply))
 		return;
-	request_start(f, caller, acting, request_doc_of(caller, body), wait_ms,
-		      reply);
+	doc = request_doc_of(caller, body);
+	note_asked(doc);
+	if (joined(f, caller, acting, doc, wait_ms, reply))
+		json_decref(doc);
+	else
+		request_start(f, caller, acting, doc, wait_ms, reply);
 }
 
 void flow_request_wait(struct flow *f, const struct caller *caller,
@@ -1324,7 +1549,7 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 		   !strcmp(json_text(r->doc, "agent", ""), caller->name);
 
 	if (own)
-		request_wait(r, wait_ms, reply);
+		wait_for(r, wait_ms, true, reply);
 	else
 		flow_view(f, caller, VIEW_REQUEST, id, NULL, reply);
 }
@@ -1353,29 +1578,10 @@ static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 		json_object_set(wanted, "ttl", json_object_get(body, "ttl"));
 	doc = request_doc_of(caller, wanted);
 	json_set_text(doc, "rollbackOf", json_text(original, "id", ""));
+	json_set_text(doc, "undoesTask", json_text(original, "task", ""));
 	json_set_flag(doc, "ownRollback",
 		      !strcmp(json_text(original, "agent", ""), caller->name));
 	return doc;
-}
-
-/* Whether somebody else's task holds what would be undone. */
-static bool held_by_others(struct flow *f, const json_t *original)
-{
-	const json_t *found = json_object_get(original, "found");
-	struct grant *g = grant_find_same(f, json_text(original, "target", ""),
-					  json_text(found, "resource", ""),
-					  json_object_get(found, "parameters"));
-	const json_t *holder;
-	size_t at;
-
-	json_array_foreach(g ? json_object_get(g->doc, "holders") : NULL, at,
-			   holder)
-	{
-		if (strcmp(json_text(holder, "task", ""),
-			   json_text(original, "task", "")) != 0)
-			return true;
-	}
-	return false;
 }
 
 void flow_request_rollback(struct flow *f, const struct caller *caller,
@@ -1403,7 +1609,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 			       json_text(original, "state", ""));
 		return;
 	}
-	if (held_by_others(f, original)) {
+	if (held_by_others(f, original, json_text(original, "task", ""))) {
 		answer_problem(reply, ANSWER_CONFLICT, "held-by-others",
 			       "Another task holds it, too. Complete the task: "
 			       "it ends when its last holder does.");
@@ -1451,13 +1657,12 @@ void flow_explain(struct flow *f, const struct caller *caller,
 
 /* ---- loading: what a stop left open ---- */
 
-static void recover_replan(void *cookie)
+/* Whether a stop may have kept it from going on. */
+static bool stopped_halfway(const struct request *r, const struct task *task)
 {
-	struct request *r = cookie;
-
-	r->reread = NULL;
-	if (r->state == REQUEST_REPLANNING)
-		request_plan(r);
+	return r->state == REQUEST_REPLANNING || !task ||
+	       task_fault(task, clock_wall_ms()) ||
+	       json_array_size(json_object_get(r->doc, "approvals"));
 }
 
 void request_load(struct flow *f, json_t *doc)
@@ -1469,10 +1674,11 @@ void request_load(struct flow *f, json_t *doc)
 	r->bound = true;
 	if (!request_state_find(json_text(doc, "state", ""), &r->state))
 		must(ERR_CORRUPT, "a request in no known state");
-	if (r->state == REQUEST_WAITING && task) {
-		set_expiry(r, task);
-	} else if (r->state == REQUEST_REPLANNING) {
-		r->reread = loop_timer(f->loop, 1000, recover_replan, r);
+	if (r->state == REQUEST_WAITING || r->state == REQUEST_REPLANNING) {
+		if (task && r->state == REQUEST_WAITING)
+			set_expiry(r, task);
+		if (stopped_halfway(r, task))
+			r->reread = loop_timer(f->loop, 0, resume, r);
 	} else if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||
 		   r->state == REQUEST_UNKNOWN) {
 		/* Nobody can tell what happened: it is read, never redone. */

@@ -50,8 +50,17 @@ static const char *approve_fault(struct flow *f, struct request *r,
 	return why;
 }
 
-static bool answered_as_unfit(struct flow *f, struct request *r,
-			      const struct statement *s, struct reply_to reply)
+/* Why a signature is not taken. */
+struct unfit {
+	enum answer_kind kind;
+	const char *code;
+	const char *detail;
+};
+
+/* NULL if it is fit. */
+static const struct unfit *unfit_of(struct flow *f, struct request *r,
+				    const struct statement *s,
+				    struct unfit *ret)
 {
 	const char *group = json_text(s->body, "group", "");
 	const json_t *requires = json_object_get(
@@ -60,29 +69,51 @@ static bool answered_as_unfit(struct flow *f, struct request *r,
 	const char *why;
 
 	if (strcmp(json_text(s->body, "digest", ""),
-		   json_text(r->doc, "digest", "")) != 0) {
-		answer_problem(reply, ANSWER_CONFLICT, "another-plan",
-			       "The signature is over another plan than the "
-			       "one that waits.");
-		return true;
+		   json_text(r->doc, "digest", "")) != 0)
+		*ret = (struct unfit){ ANSWER_CONFLICT, "another-plan",
+				       "The signature is over another plan "
+				       "than the one that waits." };
+	else if (!json_object_get(json_object_get(requires, "approvals"),
+				  group))
+		*ret = (struct unfit){ ANSWER_CONFLICT, "group-not-asked",
+				       "That group is not asked." };
+	else if (approval_has(json_object_get(r->doc, "approvals"), s->human))
+		*ret = (struct unfit){ ANSWER_CONFLICT, "signed-already",
+				       "This person has signed this request "
+				       "already." };
+	else {
+		why = task ? approve_fault(f, r, task, s, group)
+			   : "The task is gone.";
+		if (!why)
+			return NULL;
+		*ret = (struct unfit){ ANSWER_DENIED, "may-not-approve", why };
 	}
-	if (!json_object_get(json_object_get(requires, "approvals"), group)) {
-		answer_problem(reply, ANSWER_CONFLICT, "group-not-asked",
-			       "Group '%s' is not asked.", group);
-		return true;
-	}
-	if (approval_has(json_object_get(r->doc, "approvals"), s->human)) {
-		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
-			       "This person has signed this request already.");
-		return true;
-	}
-	why = task ? approve_fault(f, r, task, s, group) : "The task is gone.";
-	if (why) {
-		answer_problem(reply, ANSWER_DENIED, "may-not-approve", "%s",
-			       why);
-		return true;
-	}
-	return false;
+	return ret;
+}
+
+/* A signature that is not taken is a decision, too: it leaves a leaf. */
+static void refuse_signature(struct flow *f, struct request *r,
+			     const struct statement *s,
+			     const struct unfit *unfit, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
+	CLEANUP(json_put_p) json_t *kept = signed_json(s);
+	struct evidence_part part = { subject, kept };
+	json_t *fields = json_object();
+	json_t *body = json_object();
+	struct leaf_ref leaf;
+
+	json_set_text(fields, "action", "Approve");
+	json_set_text(fields, "route", "deny");
+	json_set_text(fields, "cause", unfit->code);
+	json_set_text(fields, "bundle", f->bundle_digest);
+	must(evidence_leaf(t, LEAF_DECISION, r->id, fields, &part, 1, &leaf),
+	     "the leaf of a refused signature");
+	json_set_new(body, "evidence", leaf_json(&leaf));
+	signed_put(f, t, s);
+	commit_problem(f, t, reply, unfit->kind, unfit->code, unfit->detail,
+		       body);
 }
 
 static struct leaf_ref approval_leaf(struct request *r, struct evidence_txn *t,
@@ -180,7 +211,7 @@ static void take_denial(struct flow *f, struct request *r,
 	json_set_text(decision, "forAgent", "A person who was asked said no.");
 	json_set_text(decision, "forHuman", "Denied by one who was asked.");
 	r->recorded = false; /* told once this is durable */
-	request_wait(r, 1, reply);
+	request_watch(r, 1, reply); /* a denial is what they asked for */
 	request_close(r, REQUEST_EVENT_DENY, "human",
 		      json_text(s->body, "reason", ""));
 }
@@ -190,6 +221,7 @@ void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 {
 	struct request *r = request_find(f, id);
 	struct statement s;
+	struct unfit unfit;
 
 	if (!signed_take(f, signed_form, STATEMENT_APPROVAL, reply, &s))
 		return;
@@ -203,8 +235,8 @@ void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
 			       "The request is '%s'.",
 			       request_state_name(r->state));
-	else if (answered_as_unfit(f, r, &s, reply))
-		discard(0);
+	else if (unfit_of(f, r, &s, &unfit))
+		refuse_signature(f, r, &s, &unfit, reply);
 	else if (!strcmp(json_text(s.body, "decision", ""), "approve"))
 		take_approval(f, r, &s, reply);
 	else
@@ -257,6 +289,8 @@ static void adopt(struct flow *f, json_t *advice, const struct task *task,
 	json_set_text(advice, "state", request_state_name(REQUEST_ADOPTED));
 	json_set_text(advice, "adoptedAs", json_text(doc, "id", ""));
 	evidence_put(t, NOUN_REQUEST, json_text(advice, "id", ""), advice);
+	once_seen_put(f, t, "adopt", json_text(advice, "id", ""),
+		      clock_wall_ms() + STATEMENT_AGE_MAX_MS);
 	signed_put(f, t, s);
 	evidence_commit(t, NULL, NULL);
 	snprintf(caller.name, sizeof(caller.name), "%s",
@@ -271,7 +305,8 @@ static const char *adopt_fault(struct flow *f, const json_t *advice,
 {
 	const char *owner;
 
-	if (strcmp(json_text(advice, "state", ""), "recommended") != 0)
+	if (strcmp(json_text(advice, "state", ""), "recommended") != 0 ||
+	    once_seen(f, "adopt", json_text(advice, "id", "")))
 		return "It is not a recommendation that still stands.";
 	if (strcmp(json_text(advice, "digest", ""),
 		   json_text(s->body, "digest", "")) != 0)

@@ -29,6 +29,7 @@ struct waiter {
 	struct reply_to reply;
 	struct loop_timer *timer;
 	struct request *request;
+	bool reading; /* asks how it stands: a denial is an answer, too */
 };
 
 struct task {
@@ -45,7 +46,8 @@ struct request {
 	json_t *doc;
 	enum request_state state;
 	struct loop_timer *expiry;
-	struct loop_timer *reread; /* while unknown */
+	struct loop_timer *reread; /* while unknown, or its target is down */
+	unsigned resumes;	   /* how often its target was not there */
 	struct waiter *waiters;
 	unsigned commits;     /* of its document that are not yet durable */
 	bool recorded;	      /* something of it is durable: it may be told */
@@ -94,6 +96,7 @@ struct flow {
 	struct map *targets;	  /* name -> target */
 	struct map *tasks;	  /* open ones */
 	struct map *requests;	  /* not ended, or just ended */
+	struct map *asked;	  /* what an agent asks -> its request */
 	struct map *grants;	  /* not ended */
 	struct map *places;	  /* what a grant places -> grant */
 	struct map *changes;	  /* waiting for signatures: json_t */
@@ -206,6 +209,8 @@ void request_start(struct flow *f, const struct caller *caller,
 /* Signatures changed: decide again, and go on if nothing is missing. */
 void request_reconsider(struct request *r);
 void request_wait(struct request *r, int64_t wait_ms, struct reply_to reply);
+/* The same for one to whom a denied request is no refusal of their call. */
+void request_watch(struct request *r, int64_t wait_ms, struct reply_to reply);
 
 /* What a decision came to. */
 enum route { ROUTE_DENY, ROUTE_APPROVAL, ROUTE_AUTO, ROUTE_RECOMMEND };
@@ -309,9 +314,13 @@ size_t grants_of_task(struct flow *f, const char *task);
 
 bool is_contained(const struct flow *f, const char *agent, const char *task);
 void containment_load(struct flow *f, json_t *doc);
-/* A grant of a containment has ended (or not yet): updates its points. */
-void containment_note(struct flow *f, const char *grant, const char *state,
+/* A point of a containment (request, task, grant) has come to state, proved by
+ * leaf. */
+void containment_note(struct flow *f, const char *id, const char *state,
 		      const struct leaf_ref *leaf, struct evidence_txn *t);
+/* One point more of whatever contains this agent or task. */
+void containment_point(struct flow *f, const char *agent, const char *task,
+		       const char *kind, const char *id, const char *state);
 json_t *containment_view(const json_t *doc);
 
 /* ---- inventory.c, policy.c ---- */

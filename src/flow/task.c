@@ -165,22 +165,22 @@ static json_t *task_fields(const json_t *doc, const char *event)
 
 static struct task *task_new(struct flow *f, json_t *owned_doc);
 
-static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event)
+static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
+		      struct leaf_ref *ret_leaf)
 {
 	CLEANUP(mem_free_p)
 	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
 	struct evidence_part part = { subject, doc };
-	struct leaf_ref leaf;
 	json_t *evidence = json_object_get(doc, "evidence");
 
 	must(evidence_leaf(t, LEAF_TASK, json_text(doc, "id", NULL),
-			   task_fields(doc, event), &part, 1, &leaf),
+			   task_fields(doc, event), &part, 1, ret_leaf),
 	     "a task's leaf");
 	if (!evidence) {
 		evidence = json_object();
 		json_set_new(doc, "evidence", evidence);
 	}
-	json_set_new(evidence, event, leaf_json(&leaf));
+	json_set_new(evidence, event, leaf_json(ret_leaf));
 }
 
 static json_t *denial_body(const struct flow *f, const json_t *policies)
@@ -236,8 +236,9 @@ static void open_task(struct flow *f, const struct caller *caller,
 		      struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct leaf_ref leaf;
 
-	task_leaf(t, doc, "opened");
+	task_leaf(t, doc, "opened", &leaf);
 	evidence_put(t, NOUN_TASK, json_text(doc, "id", ""), doc);
 	once_key_put(f, t, caller, acting, json_text(doc, "id", ""));
 	if (*caller->jti)
@@ -421,10 +422,12 @@ static void complete(struct task *t)
 	struct flow *f = t->flow;
 	struct evidence_txn *txn = evidence_begin(f->evidence);
 	const char *how = json_text(t->doc, "endedHow", "completed");
+	struct leaf_ref leaf;
 
 	json_set_text(t->doc, "state", how);
 	json_set_time(t->doc, "ended", clock_wall_ms());
-	task_leaf(txn, t->doc, "ended");
+	task_leaf(txn, t->doc, "ended", &leaf);
+	containment_note(f, t->id, "ended", &leaf, txn);
 	evidence_put(txn, NOUN_TASK, t->id, t->doc);
 	evidence_commit(txn, task_ended, t);
 }
@@ -468,6 +471,7 @@ void task_end(struct task *t, const char *how)
 {
 	struct flow *f = t->flow;
 	struct evidence_txn *txn;
+	struct leaf_ref leaf;
 
 	if (strcmp(state_of(t), "open") != 0)
 		return;
@@ -476,7 +480,8 @@ void task_end(struct task *t, const char *how)
 	json_set_text(t->doc, "state", "ending");
 	json_set_text(t->doc, "endedHow", how);
 	txn = evidence_begin(f->evidence);
-	task_leaf(txn, t->doc, "ending");
+	task_leaf(txn, t->doc, "ending", &leaf);
+	containment_note(f, t->id, "ending", &leaf, txn);
 	evidence_put(txn, NOUN_TASK, t->id, t->doc);
 	evidence_commit(txn, settle_later, t);
 	withdraw_requests(t, "the task ended");
@@ -572,10 +577,20 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 
 /* ---- loading ---- */
 
+/* A stop may have come between a task's end and those of its grants. */
+static void end_again(void *cookie)
+{
+	struct task *t = cookie;
+
+	grants_release(t->flow, t->id,
+		       json_text(t->doc, "endedHow", "completed"));
+	task_settle(t->flow, t->id);
+}
+
 void task_load(struct flow *f, json_t *doc)
 {
 	struct task *t = task_new(f, json_incref(doc));
 
 	if (!strcmp(state_of(t), "ending"))
-		loop_defer(f->loop, settle_later, t);
+		loop_defer(f->loop, end_again, t);
 }

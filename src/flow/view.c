@@ -1,8 +1,8 @@
 /*
  * Who may read what.  Agents: their own tasks and requests.  Owners: those of
- * their agents.  Approvers: what their groups are asked.  Administrators and
- * auditors (members of a group of that name): everything but payloads, which
- * are read by a signed act that leaves a leaf.
+ * their agents.  Approvers: what their groups are asked, and what they signed.
+ * Administrators and auditors (members of a group of that name): everything but
+ * payloads, which are read by a signed act that leaves a leaf.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -48,11 +48,48 @@ static bool is_asked(const struct flow *f, const struct caller *caller,
 	return false;
 }
 
+/* Whoever signed may see what came of it. */
+static bool has_signed(const struct caller *caller, const json_t *doc)
+{
+	const json_t *approval;
+	size_t i;
+
+	if (caller->kind != CALLER_HUMAN)
+		return false;
+	json_array_foreach(json_object_get(doc, "approvals"), i, approval)
+	{
+		if (!strcmp(json_text(approval, "human", ""), caller->name))
+			return true;
+	}
+	return false;
+}
+
+/* Advice is read by who could carry it out: the owner of an agent with an open
+ * task on its target. */
+static bool may_adopt(const struct flow *f, const struct caller *caller,
+		      const json_t *doc)
+{
+	const char *target = json_text(doc, "target", "");
+	const struct task *t;
+	size_t at = 0;
+
+	if (caller->kind != CALLER_HUMAN ||
+	    strcmp(json_text(doc, "state", ""), "recommended") != 0)
+		return false;
+	while ((t = map_next(f->tasks, &at, NULL))) {
+		if (owns(f, caller, t->doc) &&
+		    json_has_text(json_object_get(t->doc, "targets"), target))
+			return true;
+	}
+	return false;
+}
+
 static bool may_read(const struct flow *f, const struct caller *caller,
 		     const json_t *doc)
 {
 	return reads_all(f, caller) || owns(f, caller, doc) ||
-	       is_asked(f, caller, doc);
+	       is_asked(f, caller, doc) || has_signed(caller, doc) ||
+	       may_adopt(f, caller, doc);
 }
 
 /* What an approver needs: the plan as it will be signed. */
@@ -321,6 +358,11 @@ void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 		answer_problem(reply, ANSWER_DENIED, "may-not-disclose",
 			       "Only auditors read payloads, each by an act of "
 			       "its own.");
+		statement_clear(&s);
+		return;
+	}
+	if (leaf >= evidence_durable_size(f->evidence)) {
+		no_such_thing(reply);
 		statement_clear(&s);
 		return;
 	}

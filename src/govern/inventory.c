@@ -8,10 +8,12 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/mem.h"
+#include "crypto/sshsig.h"
 #include "govern/entity.h"
 
-enum { NESTING_MAX = 16 }; /* groups within groups */
+enum { NESTING_MAX = 16 }; /* levels of groups above a group */
 
 struct inventory {
 	atomic_uint references;
@@ -41,6 +43,30 @@ const json_t *inventory_spec(const struct inventory *inv,
 			     enum manifest_kind kind, const char *name)
 {
 	return json_object_get(inventory_find(inv, kind, name), "spec");
+}
+
+/* The name behind "Kind/". */
+static const char *name_of(const char *id)
+{
+	const char *slash = id ? strchr(id, '/') : NULL;
+
+	return slash ? slash + 1 : NULL;
+}
+
+/* The names of all manifests of a kind, owned. */
+static json_t *names_of(const struct inventory *inv, enum manifest_kind kind)
+{
+	json_t *names = json_array();
+	const char *id;
+	const json_t *manifest;
+
+	json_object_foreach(inv->manifests, id, manifest)
+	{
+		if (!strcmp(json_text(manifest, "kind", ""),
+			    manifest_kind_name(kind)))
+			json_array_append_new(names, json_string(name_of(id)));
+	}
+	return names;
 }
 
 /* ---- references ------------------------------------------------------------
@@ -110,6 +136,18 @@ static void check_references(const struct inventory *inv, const char *id,
 	}
 }
 
+/* Names of accounts compare without case, as directories compare them. */
+static char *folded(const char *name)
+{
+	char *copy = mem_str(name);
+
+	for (char *c = copy; *c; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	return copy;
+}
+
 /* Enters names that only one manifest may have. */
 static void claim(json_t *map, const json_t *names, const char *id,
 		  const char *what, json_t *faults)
@@ -119,7 +157,8 @@ static void claim(json_t *map, const json_t *names, const char *id,
 
 	json_array_foreach(names, at, element)
 	{
-		const char *name = json_string_value(element);
+		CLEANUP(mem_free_p)
+		char *name = folded(json_string_value(element));
 		const char *holder = json_text(map, name, NULL);
 
 		if (holder && strcmp(holder, id) != 0)
@@ -132,6 +171,77 @@ static void claim(json_t *map, const json_t *names, const char *id,
 
 /* ---- groups ---- */
 
+static const json_t *parents_of(const struct inventory *inv, const char *group)
+{
+	return json_object_get(inventory_spec(inv, MANIFEST_GROUP, group),
+			       "parents");
+}
+
+/* Whether every parent that there is has a level below this one. */
+static bool parents_are_below(const struct inventory *inv, const json_t *levels,
+			      const char *group, int level)
+{
+	const json_t *parent;
+	size_t at;
+
+	json_array_foreach(parents_of(inv, group), at, parent)
+	{
+		const char *name = json_string_value(parent);
+
+		if (inventory_find(inv, MANIFEST_GROUP, name) &&
+		    json_int(levels, name, INT64_MAX) >= level)
+			return false;
+	}
+	return true;
+}
+
+static void settle_level(const struct inventory *inv, const json_t *groups,
+			 json_t *levels, int level)
+{
+	const json_t *group;
+	size_t at;
+
+	json_array_foreach(groups, at, group)
+	{
+		const char *name = json_string_value(group);
+
+		if (!json_object_get(levels, name) &&
+		    parents_are_below(inv, levels, name, level))
+			json_set_int(levels, name, level);
+	}
+}
+
+/*
+ * Groups without parents have level 0, others are one above their highest
+ * parent.  What has no level then is in a cycle or too deep.  This takes the
+ * same time however the groups are nested.
+ */
+static bool check_nesting(const struct inventory *inv, json_t *faults)
+{
+	CLEANUP(json_put_p) json_t *groups = names_of(inv, MANIFEST_GROUP);
+	CLEANUP(json_put_p) json_t *levels = json_object();
+	const json_t *group;
+	bool sound = true;
+	size_t at;
+
+	for (int level = 0; level <= NESTING_MAX; level++)
+		settle_level(inv, groups, levels, level);
+	json_array_foreach(groups, at, group)
+	{
+		const char *name = json_string_value(group);
+		CLEANUP(mem_free_p) char *id = mem_format("Group/%s", name);
+
+		if (json_object_get(levels, name))
+			continue;
+		sound = false;
+		fault(faults, id,
+		      mem_format("spec.parents: a cycle of groups, or more "
+				 "than %d deep",
+				 NESTING_MAX));
+	}
+	return sound;
+}
+
 static void add_member(struct inventory *inv, const char *group,
 		       const char *human)
 {
@@ -141,62 +251,66 @@ static void add_member(struct inventory *inv, const char *group,
 		list = json_array();
 		json_set_new(inv->members, group, list);
 	}
-	if (!json_has_text(list, human))
-		json_array_append_new(list, json_string(human));
+	json_array_append_new(list, json_string(human));
 }
 
-/* False when groups nest deeper than any sound inventory does: a cycle. */
-static bool add_to_groups(struct inventory *inv, const char *human,
-			  const json_t *groups, unsigned depth)
+/* done: the groups that have this human already.  Groups are not cyclic. */
+static void add_to_groups(struct inventory *inv, const char *human,
+			  const json_t *groups, json_t *done)
 {
 	const json_t *element;
 	size_t at;
 
-	if (depth > NESTING_MAX)
-		return false;
 	json_array_foreach(groups, at, element)
 	{
 		const char *group = json_string_value(element);
-		const json_t *spec = inventory_spec(inv, MANIFEST_GROUP, group);
 
+		if (json_object_get(done, group))
+			continue;
+		json_set_flag(done, group, true);
 		add_member(inv, group, human);
-		if (!add_to_groups(inv, human, json_object_get(spec, "parents"),
-				   depth + 1))
-			return false;
+		add_to_groups(inv, human, parents_of(inv, group), done);
 	}
-	return true;
 }
 
-/* A group that reaches itself through its parents. */
-static bool group_is_cyclic(const struct inventory *inv, const char *start,
-			    const json_t *parents, unsigned depth)
+static void fill_members(struct inventory *inv)
 {
-	const json_t *element;
+	CLEANUP(json_put_p) json_t *humans = names_of(inv, MANIFEST_HUMAN);
+	const json_t *human;
 	size_t at;
 
-	if (depth > NESTING_MAX)
-		return true;
-	json_array_foreach(parents, at, element)
+	json_array_foreach(humans, at, human)
 	{
-		const char *group = json_string_value(element);
-		const json_t *spec = inventory_spec(inv, MANIFEST_GROUP, group);
+		CLEANUP(json_put_p) json_t *done = json_object();
+		const char *name = json_string_value(human);
+		const json_t *spec = inventory_spec(inv, MANIFEST_HUMAN, name);
 
-		if (!strcmp(group, start) ||
-		    group_is_cyclic(inv, start,
-				    json_object_get(spec, "parents"),
-				    depth + 1))
-			return true;
+		add_to_groups(inv, name, json_object_get(spec, "groups"), done);
 	}
-	return false;
 }
 
 /* ---- building ---- */
 
-static void enter_human(struct inventory *inv, const char *id, const char *name,
+/* A key that nobody can sign with must not pass for one. */
+static void check_keys(const char *id, const json_t *keys, json_t *faults)
+{
+	const json_t *line;
+	struct ssh_key key;
+	size_t at;
+
+	json_array_foreach(keys, at, line)
+	{
+		if (ssh_key_parse(json_string_value(line), &key) < 0)
+			fault(faults, id,
+			      mem_format("spec.keys[%zu]: %s", at,
+					 error_message()));
+	}
+}
+
+static void enter_human(struct inventory *inv, const char *id,
 			const json_t *spec, json_t *faults)
 {
-	if (!add_to_groups(inv, name, json_object_get(spec, "groups"), 0))
-		fault(faults, id, mem_str("its groups nest too deep"));
+	check_keys(id, json_object_get(spec, "keys"), faults);
 	claim(inv->accounts, json_object_get(spec, "accounts"), id, "account",
 	      faults);
 }
@@ -215,18 +329,13 @@ static void enter(struct inventory *inv, const char *id, const json_t *manifest,
 {
 	enum manifest_kind kind = MANIFEST_AGENT;
 	const json_t *spec = json_object_get(manifest, "spec");
-	const char *name =
-		json_text(json_object_in(manifest, "metadata"), "name", "");
 
 	manifest_kind_find(json_text(manifest, "kind", NULL), &kind);
 	check_references(inv, id, kind, spec, faults);
 	if (kind == MANIFEST_HUMAN)
-		enter_human(inv, id, name, spec, faults);
+		enter_human(inv, id, spec, faults);
 	if (kind == MANIFEST_AGENT)
 		enter_agent(inv, id, spec, faults);
-	if (kind == MANIFEST_GROUP &&
-	    group_is_cyclic(inv, name, json_object_get(spec, "parents"), 0))
-		fault(faults, id, mem_str("spec.parents: a cycle of groups"));
 }
 
 void inventory_build(json_t *manifests, struct inventory **ret_inventory,
@@ -245,6 +354,8 @@ void inventory_build(json_t *manifests, struct inventory **ret_inventory,
 	inv->members = json_object();
 	json_object_foreach(manifests, id, manifest)
 		enter(inv, id, manifest, faults);
+	if (check_nesting(inv, faults))
+		fill_members(inv);
 	*ret_inventory = json_array_size(faults) ? NULL : TAKE(inv);
 	*ret_faults = faults;
 }
@@ -268,24 +379,30 @@ void inventory_unref(struct inventory *inv)
 
 /* ---- look-ups ---- */
 
-/* The name behind "Kind/". */
-static const char *name_of(const char *id)
-{
-	const char *slash = id ? strchr(id, '/') : NULL;
-
-	return slash ? slash + 1 : NULL;
-}
-
 const char *inventory_agent_of(const struct inventory *inv,
 			       const char *spiffe_id)
 {
-	return name_of(json_text(inv->identities, spiffe_id, NULL));
+	CLEANUP(mem_free_p) char *name = folded(spiffe_id);
+	const char *id = json_text(inv->identities, name, NULL);
+
+	/* Found without case, but its path is compared with it (SPIFFE-ID
+	 * section 2.4). */
+	if (!id ||
+	    !json_has_text(
+		    json_object_get(
+			    json_object_get(json_object_get(inv->manifests, id),
+					    "spec"),
+			    "identities"),
+		    spiffe_id))
+		return NULL;
+	return name_of(id);
 }
 
 const char *inventory_owner_of_account(const struct inventory *inv,
 				       const char *account, bool *ret_agent)
 {
-	const char *id = json_text(inv->accounts, account, NULL);
+	CLEANUP(mem_free_p) char *name = folded(account);
+	const char *id = json_text(inv->accounts, name, NULL);
 
 	*ret_agent = id && !strncmp(id, "Agent/", 6);
 	return name_of(id);

@@ -318,6 +318,23 @@ static void diff_add(json_t *out, const char *path, json_t *old, json_t *new)
 	json_array_append_new(out, row);
 }
 
+/* path and one more token of a JSON pointer (RFC 6901, 3); owned. */
+static char *below_of(const char *path, const char *name)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(4096);
+
+	buf_putf(&b, "%s/", path);
+	for (; *name; name++) {
+		if (*name == '~')
+			buf_put_str(&b, "~0");
+		else if (*name == '/')
+			buf_put_str(&b, "~1");
+		else
+			buf_put(&b, slice_of(name, 1));
+	}
+	return buf_take_text(&b);
+}
+
 static void diff_objects(json_t *out, const char *path, json_t *old,
 			 json_t *new);
 
@@ -339,15 +356,13 @@ static void diff_objects(json_t *out, const char *path, json_t *old,
 
 	json_object_foreach(old, name, value)
 	{
-		CLEANUP(mem_free_p)
-		char *below = mem_format("%s/%s", path, name);
+		CLEANUP(mem_free_p) char *below = below_of(path, name);
 
 		diff_values(out, below, value, json_object_get(new, name));
 	}
 	json_object_foreach(new, name, value)
 	{
-		CLEANUP(mem_free_p)
-		char *below = mem_format("%s/%s", path, name);
+		CLEANUP(mem_free_p) char *below = below_of(path, name);
 
 		if (!json_object_get(old, name))
 			diff_add(out, below, NULL, value);

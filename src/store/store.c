@@ -16,7 +16,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { WAL_FRAMES_MAX = 1000 }; /* pages in the log before they are moved */
+enum {
+	WAL_FRAMES_MAX = 1000, /* pages in the log before they are moved */
+	SQLITE_LEAST = 3037000,
+};
 
 static const char writer_pragmas[] = "PRAGMA page_size = 4096;"
 				     "PRAGMA journal_mode = WAL;"
@@ -31,6 +34,12 @@ static const char writer_pragmas[] = "PRAGMA page_size = 4096;"
 static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA trusted_schema = OFF;"
 				     "PRAGMA cell_size_check = ON;";
+
+const char *store_version(bool *ret_old)
+{
+	*ret_old = sqlite3_libversion_number() < SQLITE_LEAST;
+	return sqlite3_libversion();
+}
 
 /* Remembers how long the write-ahead log has become. */
 static int note_frames(void *cookie, sqlite3 *db UNUSED,

@@ -49,6 +49,13 @@ void noun_values(enum noun noun, const json_t *doc,
 
 struct store;
 
+/* The oldest SQLite that has what the store uses (STRICT tables). */
+#define STORE_SQLITE_LEAST "3.37"
+
+/* The version of the SQLite that is linked, such as "3.40.1": static text.
+ * ret_old: true if it is older than STORE_SQLITE_LEAST. */
+const char *store_version(bool *ret_old);
+
 /*
  * Opens folder/state.db, creating it if create is set, checks the schema's
  * version and brings an older one up to date in one transaction.

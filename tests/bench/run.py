@@ -69,8 +69,8 @@ def memory_kib(authority):
 def measure_null(seconds, rows):
     with harness.Authority(bundle_options=("--bench",),
                            connector_changes={"memberships": None},
-                           config_changes={"log": "warning"}) as authority:
-        authority.start().found()
+                           config_changes={"log": "info"}) as authority:
+        authority.found()
         idle = memory_kib(authority)
         bot = authority.agent("hr-bot")
         adviser = authority.agent("adviser")
@@ -98,8 +98,8 @@ def measure_ldap(seconds, rows):
         directory.add(people_ldif(5000))
         with harness.Authority(bundle_options=("--bench",),
                                directory=directory,
-                               config_changes={"log": "warning"}) as authority:
-            authority.start().found()
+                               config_changes={"log": "info"}) as authority:
+            authority.found()
             bot = authority.agent("hr-bot")
             task = bot.open_task(ttl="8h")
             body = bot.request_body(task, "AddToGroup",
@@ -131,7 +131,7 @@ def main():
     options = parser.parse_args()
     rows = []
     result = {"rows": rows, "fsync": fsync_rate("."),
-              "policy": bench("bench_policy")}
+              "policy": bench("bench_policy", harness.ROOT / "policy")}
     result["idle_kib"] = measure_null(options.seconds, rows)
     if slapd.AVAILABLE:
         measure_ldap(options.seconds, rows)

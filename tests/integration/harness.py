@@ -110,12 +110,15 @@ def wait_until(true, what, patience=PATIENCE, pause=0.02):
         time.sleep(pause)
 
 
-def run(*command, check=True, **options):
-    done = subprocess.run([str(c) for c in command], capture_output=True,
-                          check=False, **options)
+def run(*command, check=True, merge=False, **options):
+    """Runs a program; merge: its standard error comes in its output."""
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE,
+                          stderr=(subprocess.STDOUT if merge else
+                                  subprocess.PIPE), check=False, **options)
     if check and done.returncode != 0:
+        words = done.stdout if merge else done.stderr
         raise RuntimeError(f"{command[0]}: status {done.returncode}: "
-                           f"{done.stderr.decode(errors='replace')}")
+                           f"{words.decode(errors='replace')}")
     return done
 
 
@@ -194,7 +197,7 @@ class Human:
         line = self.key.with_suffix(".pub").read_text()
         return " ".join(line.split()[:2])
 
-    def statement(self, kind, **members):
+    def statement(self, kind, /, **members):
         base = {"type": f"{kind}/v1", "authority": self.authority.origin,
                 "human": self.name, "at": moment(),
                 "nonce": os.urandom(16).hex()}
@@ -206,7 +209,7 @@ class Human:
                    self.key, input=text.encode())
         return {"statement": text, "signature": done.stdout.decode()}
 
-    def sign(self, kind, **members):
+    def sign(self, kind, /, **members):
         """A signed form; type, human, nonce, ... may be replaced."""
         return self.sign_text(self.statement(kind, **members),
                               NAMESPACES[kind])
@@ -667,14 +670,14 @@ class Authority:
         return self._agents[name]
 
     def writ(self, *arguments, home="nobody", check=False, env=None,
-             input=None):
+             input=None, merge=False):
         """Runs the command line in a home folder of its own; stdout and
         stderr are bytes."""
         folder = self.folder / "homes" / home
         folder.mkdir(parents=True, exist_ok=True)
         return run(program("writ"), "--url", self.url, *arguments, check=check,
-                   input=input, env={**self._env(), "HOME": str(folder),
-                                     **(env or {})})
+                   input=input, merge=merge,
+                   env={**self._env(), "HOME": str(folder), **(env or {})})
 
     def health(self):
         return self.call("GET", "/v1/health").ok()
@@ -706,12 +709,12 @@ class Authority:
         if change:
             manifests = change(manifests) or manifests
         self.apply(manifests, by=(self.admin,))
-        wait_until(self._target_is_up, "the connector of " + TARGET)
+        wait_until(self.target_is_up, "the connector of " + TARGET)
         if drill:
             self.human(self.admin).drill().ok()
         return self
 
-    def _target_is_up(self):
+    def target_is_up(self):
         return any(row["target"] == TARGET and row["up"]
                    for row in self.health()["connectors"])
 
@@ -733,8 +736,14 @@ class Authority:
         origin, size, root = text.splitlines()[:3]
         return origin, int(size), base64.b64decode(root), text
 
+    def wait_until_published(self):
+        """Waits until the public checkpoint covers what is durable now."""
+        leaves = self.health()["leaves"]
+        wait_until(lambda: self.checkpoint()[1] >= leaves, "a checkpoint")
+
     def verify(self, *more):
         """writ evidence verify against this authority's key."""
+        self.wait_until_published()
         return self.writ("evidence", "verify", self.url, "--vkey", self.vkey,
                          *more)
 

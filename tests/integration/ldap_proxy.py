@@ -4,9 +4,13 @@ What happens between a connector's last look and its change cannot be timed from
 outside; here a test decides it.  One of:
 
     proxy.before_modify = function    called first, then the request is passed on
+    proxy.before_answer = function    the server has done it; called before the
+                                      answer is passed on
     proxy.lose = "request"            the line is cut, the server sees nothing
     proxy.lose = "answer"             the server does it, then the line is cut
     proxy.lose = "silence"            the server sees nothing, and nothing is cut
+
+A function that raises OSError cuts the line.
 """
 import socket
 import threading
@@ -46,6 +50,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.before_modify = None
+        self.before_answer = None
         self.lose = None
         self.modify_requests = 0
         self.seen = b""  # everything that clients have sent
@@ -96,8 +101,11 @@ class Proxy:
 
     def _downward(self, client, server):
         message, tag = _message(server)
-        if tag == MODIFY_RESPONSE and self.lose == "answer":
-            raise _Lost
+        if tag == MODIFY_RESPONSE:
+            if self.before_answer:
+                self.before_answer()
+            if self.lose == "answer":
+                raise _Lost
         client.sendall(message)
 
     def close(self):

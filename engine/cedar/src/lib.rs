@@ -3,6 +3,9 @@
 //! Every function catches panics; one that panicked says WRIT_CEDAR_BROKEN and
 //! nothing it would have returned is set.
 
+// writ_cedar.h says what callers owe each function.
+#![allow(clippy::missing_safety_doc)]
+
 mod packed;
 mod query;
 mod snapshot;
@@ -17,6 +20,11 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::sync::Arc;
 use world::World;
+
+/// Several threads ask one snapshot and one world at the same time.
+const fn shared<T: Send + Sync>() {}
+const _: () = shared::<Snapshot>();
+const _: () = shared::<World>();
 
 const SYNTAX: c_int = -1;
 const BROKEN: c_int = -2;
@@ -136,8 +144,6 @@ fn give_json(value: &serde_json::Value) -> Result<*mut c_char, String> {
     Ok(text.into_raw())
 }
 
-/// # Safety
-/// As writ_cedar.h says, for every function below.
 #[no_mangle]
 pub unsafe extern "C" fn writ_cedar_build(
     files: *const u8,

@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/bundle.h"
 #include "cli/cli.h"
 #include "cli/manifests.h"
+#include "config/bundle.h"
 #include "fixture.h"
 
 /* The project's own bundle. */

@@ -215,12 +215,11 @@ static void what_erred_is_denied_whatever_people_add(void **state UNUSED)
 {
 	CLEANUP(json_put_p) json_t *ask = support_ask();
 	CLEANUP(policy_verdict_clear)
-	struct policy_verdict v =
-		decide_by(ALL NEEDS_TWO
-			  "@id(\"r2\") forbid (principal, action, resource "
-			  "is Gov::Thing) when { resource.weight * "
-			  "9223372036854775807 > 1 };",
-			  ask, three);
+	struct policy_verdict v = decide_by(
+		ALL NEEDS_TWO "@id(\"r2\") forbid (principal, action, resource "
+			      "is Gov::Thing) when { resource.weight * "
+			      "9223372036854775807 > 1 };",
+		ask, three);
 
 	assert_int_equal(v.decision, POLICY_DENY);
 	assert_true(json_has_text(v.errors, "r2"));

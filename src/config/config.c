@@ -1,4 +1,4 @@
-#include "daemon/config.h"
+#include "config/config.h"
 
 #include <limits.h>
 #include <unistd.h>
@@ -32,6 +32,8 @@ static const struct schema connector_members[] = {
 	  .help = "the Target it speaks for" },
 	{ "command", SCHEMA_LIST, .required = true, .min = 1, .max = 32,
 	  .rows = &word_row, .help = "program and arguments" },
+	{ "timeoutSeconds", SCHEMA_INT, .min = 1, .max = 600,
+	  .help = "how long it has for one plan, apply or read" },
 	{ 0 },
 };
 static const struct schema connector_row = { "connector", SCHEMA_OBJECT,
@@ -140,12 +142,12 @@ static void read_connectors(struct config *c, const json_t *list,
 		mem_array(c->connector_count + 1, sizeof(*c->connectors));
 	json_array_foreach(list, at, row)
 	{
-		char **command =
-			command_of(json_object_get(row, "command"), file);
-
 		c->connectors[at].target =
 			mem_str(json_text(row, "target", ""));
-		c->connectors[at].command = (const char *const *)command;
+		c->connectors[at].command =
+			command_of(json_object_get(row, "command"), file);
+		c->connectors[at].timeout_ms =
+			json_int(row, "timeoutSeconds", 0) * 1000;
 	}
 }
 
@@ -216,11 +218,8 @@ static void command_free(char **command)
 void config_clear(struct config *c)
 {
 	for (size_t i = 0; i < c->connector_count; i++) {
-		char **command;
-
-		memcpy(&command, &c->connectors[i].command, sizeof(command));
-		command_free(command);
-		free((void *)(uintptr_t)c->connectors[i].target);
+		command_free(c->connectors[i].command);
+		free(c->connectors[i].target);
 	}
 	free(c->connectors);
 	command_free(c->keeper_command);

@@ -1,4 +1,4 @@
-#include "cli/bundle.h"
+#include "config/bundle.h"
 
 #include <dirent.h>
 

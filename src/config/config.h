@@ -1,10 +1,17 @@
 /*
- * The daemon's one configuration file (writd.yaml).  Unknown keys are errors.
+ * The daemon's one configuration file (writd.yaml), for the daemon and for
+ * those who look after it.  Unknown keys are errors.
  */
 #pragma once
 
+#include "base/json.h"
 #include "base/log.h"
-#include "flow/flow.h"
+
+struct config_connector {
+	char *target;	    /* name of a Target */
+	char **command;	    /* NULL-terminated */
+	int64_t timeout_ms; /* for one plan, apply or read; 0: its own */
+};
 
 struct config {
 	char *data;	/* folder of the log and the state */
@@ -15,15 +22,17 @@ struct config {
 	char *tls_key;
 	char **keeper_command; /* NULL-terminated, or NULL */
 	char *keeper_socket;
-	struct flow_connector *connectors; /* as flow takes them */
+	struct config_connector *connectors;
 	size_t connector_count;
 	char *policy; /* folder of the first bundle, NULL for none */
 	enum log_level log;
 };
 
 /*
- * Reads and checks path.  Programs without a '/' are looked up beside this
- * program and in PATH; relative paths are taken from the file's folder.
+ * Reads and checks path; everything in ret_config is owned by it and released
+ * with config_clear(), also after an error.  Programs without a '/' are looked
+ * up beside this program and in PATH; relative paths are taken from the file's
+ * folder.
  *
  * ret_faults: owned array of {"at", "detail"}; the config is whole only when it
  *   is empty.
