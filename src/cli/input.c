@@ -33,7 +33,7 @@ int input_read(struct cli *cli, const char *path, struct buf *b)
 		r = file_read(path, b);
 	if (r < 0)
 		return error_context(r, "%s", path);
-	if (!text_is_utf8(buf_slice(b)))
+	if (!text_is_utf8(buf_slice(b)) || strlen(buf_text(b)) != b->len)
 		return error_set(ERR_SYNTAX, "%s is not UTF-8 text", path);
 	return 0;
 }

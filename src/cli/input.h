@@ -9,7 +9,8 @@ enum {
 };
 
 /*
- * Appends a file, or standard input for "-"; it must be UTF-8 text.
+ * Appends a file, or standard input for "-"; it must be UTF-8 text
+ * without NUL.
  * Errors: ERR_IO, ERR_NOT_FOUND, ERR_LIMIT, ERR_SYNTAX (not text).
  */
 MUST_USE int input_read(struct cli *cli, const char *path, struct buf *b);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 static const char *const parts[] = { "schema", "policies", "invariants",
 				     "templates" };
@@ -23,6 +24,8 @@ static int read_text(const char *folder, const char *name, char **ret_text)
 	CLEANUP(mem_free_p) char *path = mem_format("%s/%s", folder, name);
 
 	TRY(file_read(path, &b));
+	if (!text_is_utf8(buf_slice(&b)) || strlen(buf_text(&b)) != b.len)
+		return error_set(ERR_SYNTAX, "%s is not UTF-8 text", path);
 	*ret_text = mem_str(buf_text(&b));
 	return 0;
 }
@@ -48,10 +51,7 @@ static int add_file(const char *folder, const char *name, json_t *files)
 				 member);
 	TRY(read_text(folder, name, &text));
 	json_set_text(into, member, text);
-	return json_object_get(into, member)
-		       ? 0
-		       : error_set(ERR_SYNTAX, "%s/%s is not UTF-8 text",
-				   folder, name);
+	return 0;
 }
 
 static int add_entries(const char *folder, struct dirent **entries, int count,

@@ -10,7 +10,8 @@
 #include "flow/state.h"
 
 enum {
-	MANIFESTS_MAX = 1024, /* in one change */
+	MANIFESTS_MAX = 1024,	 /* in one change */
+	CHANGE_MAX = 768 * 1024, /* bytes of them: what a leaf's part holds */
 	CHANGE_LIFE_MS = 24 * 3600 * 1000,
 };
 
@@ -52,6 +53,41 @@ static void check_twice(const json_t *manifest, size_t at, json_t *seen,
 	json_array_append_new(faults, fault);
 }
 
+static void add_fault(json_t *faults, char *owned_at, const char *detail)
+{
+	json_t *fault = json_object();
+
+	json_set_text(fault, "at", owned_at);
+	json_set_text(fault, "detail", detail);
+	json_array_append_new(faults, fault);
+	free(owned_at);
+}
+
+/* What a shape does not show: an agent's IDs, and the zone of a human, which
+ * this machine must know. */
+static void check_words(const json_t *manifest, json_t *faults)
+{
+	const json_t *spec = json_object_get(manifest, "spec");
+	const char *zone = json_text(spec, "timezone", NULL);
+	struct spiffe_id parsed;
+	const json_t *id;
+	int weekday;
+	int hour;
+	size_t at;
+
+	if (zone && clock_local(0, zone, &weekday, &hour) < 0)
+		add_fault(faults, mem_str("/spec/timezone"),
+			  "this machine knows no such zone");
+	json_array_foreach(json_object_get(spec, "identities"), at, id)
+	{
+		if (spiffe_id_parse(json_string_value(id), &parsed) < 0 ||
+		    !strchr(parsed.text + strlen("spiffe://"), '/'))
+			add_fault(faults,
+				  mem_format("/spec/identities/%zu", at),
+				  "must be a SPIFFE ID with a path");
+	}
+}
+
 /* Faults of the shapes, each named by its manifest. */
 static json_t *shape_faults(const json_t *manifests)
 {
@@ -67,6 +103,8 @@ static json_t *shape_faults(const json_t *manifests)
 		size_t i;
 
 		manifest_check(manifest, NULL, &faults);
+		if (json_array_size(faults) == 0)
+			check_words(manifest, faults);
 		json_array_foreach(faults, i, fault)
 		{
 			CLEANUP(mem_free_p)
@@ -215,6 +253,13 @@ static void answer_faults(struct reply_to reply, json_t *owned_faults)
 	json_decref(body);
 }
 
+static bool is_too_large(const json_t *manifests)
+{
+	CLEANUP(mem_free_p) char *text = json_canonical(manifests);
+
+	return strlen(text) > CHANGE_MAX;
+}
+
 /* Checks the set; answers and returns false when it is wrong. */
 static bool check_set(struct flow *f, const json_t *manifests,
 		      struct reply_to reply, struct inventory **ret_inventory)
@@ -227,6 +272,12 @@ static bool check_set(struct flow *f, const json_t *manifests,
 		answer_problem(reply, ANSWER_INVALID, "manifests",
 			       "A change has 1 to %d manifests.",
 			       MANIFESTS_MAX);
+		return false;
+	}
+	if (is_too_large(manifests)) {
+		answer_problem(reply, ANSWER_INVALID, "too-large",
+			       "A change has at most %d KiB; split it.",
+			       CHANGE_MAX / 1024);
 		return false;
 	}
 	faults = shape_faults(manifests);

@@ -23,6 +23,7 @@ enum {
 	REREAD_MS = 5 * 1000, /* between further ones */
 	RESUME_MS = 500,      /* between looks for a target that is down */
 	RESUMES_MAX = 120,
+	PLAN_MAX = 256 * 1024, /* bytes: what people can sign and the log hold */
 	REREADS_ABSENT = 2,   /* equal looks that close it as not applied */
 	DEFAULT_APPROVAL_S = 4 * 3600,
 	WAIT_MAX_MS = 30 * 1000, /* longest a call is kept waiting */
@@ -489,6 +490,12 @@ static json_t *approval_leaves(const struct request *r)
 	return leaves;
 }
 
+/* Taking back what a request placed is an end of it to the connector. */
+static const char *purpose_of(const struct request *r)
+{
+	return json_object_in(r->doc, "base") ? "end" : "request";
+}
+
 static json_t *armed_fields(const struct request *r)
 {
 	json_t *fields = json_object();
@@ -496,7 +503,7 @@ static json_t *armed_fields(const struct request *r)
 	json_set_text(fields, "digest", json_text(r->doc, "digest", ""));
 	json_set_text(fields, "bundle", r->flow->bundle_digest);
 	json_set_int(fields, "attempt", json_int(r->doc, "attempts", 0));
-	json_set_text(fields, "purpose", "request");
+	json_set_text(fields, "purpose", purpose_of(r));
 	json_set_text(fields, "execution", json_text(r->doc, "execution", ""));
 	json_set_new(fields, "approvals", approval_leaves(r));
 	return fields;
@@ -508,6 +515,7 @@ static void start_effect(struct request *r, uint64_t armed)
 		.target = json_text(r->doc, "target", ""),
 		.plan = json_text(r->doc, "planText", ""),
 		.signatures = json_object_get(r->doc, "signatures"),
+		.base = json_object_in(r->doc, "base"),
 		.armed = armed,
 		.fault = late_fault,
 		.done = effect_over,
@@ -617,7 +625,7 @@ static void make_plan(struct request *r, int64_t ttl_s,
 				&class));
 	json_set_int(r->doc, "tier", class.tier);
 	parts = (struct plan_parts){
-		.purpose = "request",
+		.purpose = purpose_of(r),
 		.request = r->id,
 		.agent = json_text(r->doc, "agent", ""),
 		.task = task->id,
@@ -871,6 +879,13 @@ static void plan_refused(struct request *r, const struct connector_result *p)
 		      p->reason, p->detail);
 }
 
+static bool is_too_large(const json_t *found)
+{
+	CLEANUP(mem_free_p) char *text = json_canonical(found);
+
+	return strlen(text) > PLAN_MAX;
+}
+
 static void plan_done(void *cookie, const struct connector_result *p)
 {
 	struct request *r = cookie;
@@ -883,6 +898,9 @@ static void plan_done(void *cookie, const struct connector_result *p)
 	if (r->cancelled || fault)
 		request_close(r, REQUEST_EVENT_CANCEL, "cancelled",
 			      fault ? fault : "withdrawn");
+	else if (p->status == CONNECT_OK && is_too_large(p->json))
+		request_close(r, REQUEST_EVENT_GIVE_UP, "too-large",
+			      "The plan concerns more than people can review.");
 	else if (p->status == CONNECT_OK)
 		plan_arrived(r, p->json);
 	else if (p->status == CONNECT_REFUSED)
@@ -1556,6 +1574,26 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 
 /* ---- rollback ---- */
 
+/*
+ * The plan that is undone, for the connector: taking back what it placed stands
+ * on the signatures under it, as a grant's end does.  Giving back what was taken
+ * away does not: that adds power and is signed anew.
+ */
+static json_t *base_of(const json_t *original)
+{
+	const struct action *action =
+		action_find(json_text(original, "action", ""));
+	json_t *base;
+
+	if (!action || !action->grants)
+		return NULL;
+	base = json_object();
+	json_set_text(base, "plan", json_text(original, "planText", ""));
+	json_object_set(base, "signatures",
+			json_object_get(original, "signatures"));
+	return base;
+}
+
 static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 			    const json_t *body)
 {
@@ -1579,6 +1617,7 @@ static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 	doc = request_doc_of(caller, wanted);
 	json_set_text(doc, "rollbackOf", json_text(original, "id", ""));
 	json_set_text(doc, "undoesTask", json_text(original, "task", ""));
+	json_set_new(doc, "base", base_of(original));
 	json_set_flag(doc, "ownRollback",
 		      !strcmp(json_text(original, "agent", ""), caller->name));
 	return doc;

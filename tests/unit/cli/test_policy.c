@@ -1,4 +1,4 @@
-/* Policy bundles in folders: reading, packing, checking offline. */
+/* Policy bundles in folders: packing and checking offline. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,35 +34,6 @@ static void make_bundle(const char *folder, const char *const *names)
 
 		fixture_write(name, "");
 	}
-}
-
-static int read_bundle(const char *folder)
-{
-	CLEANUP(mem_free_p) char *path = fixture_path(folder);
-	CLEANUP(json_put_p) json_t *files = NULL;
-
-	return bundle_read(path, &files, NULL);
-}
-
-static void a_bundle_without_one_of_its_parts_is_refused(void **state UNUSED)
-{
-	static const char *const whole[] = { "x.cedarschema",
-					     "invariants.cedar",
-					     "templates.cedar", "p.cedar",
-					     NULL };
-	static const char *const cut[] = { "x.cedarschema", "templates.cedar",
-					   "p.cedar", NULL };
-	static const char *const two[] = { "x.cedarschema", "y.cedarschema",
-					   "invariants.cedar",
-					   "templates.cedar", NULL };
-
-	make_bundle("whole", whole);
-	make_bundle("cut", cut);
-	make_bundle("two", two);
-	assert_int_equal(read_bundle("whole"), 0);
-	assert_int_equal(read_bundle("cut"), ERR_NOT_FOUND);
-	assert_int_equal(read_bundle("two"), ERR_SYNTAX);
-	assert_int_equal(read_bundle("nowhere"), ERR_IO);
 }
 
 static void
@@ -139,7 +110,6 @@ static int close_all(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_bundle_without_one_of_its_parts_is_refused),
 		cmocka_unit_test(
 			the_projects_bundle_is_valid_and_its_digest_is_ours),
 		cmocka_unit_test(the_projects_scenarios_hold),

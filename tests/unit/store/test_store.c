@@ -142,6 +142,14 @@ static void leaves_have_no_gaps(void **state)
 	store_rollback(p->store);
 }
 
+static void the_linked_database_is_new_enough(void **state UNUSED)
+{
+	bool old = true;
+
+	assert_string_equal(store_version(&old), sqlite3_libversion());
+	assert_false(old);
+}
+
 static void nothing_of_the_log_is_changed_or_removed(void **state)
 {
 	static const char *const statements[] = {
@@ -408,6 +416,7 @@ int main(void)
 		STORE_TEST(what_was_rolled_back_is_gone),
 		STORE_TEST(a_reader_cannot_write),
 		STORE_TEST(leaves_have_no_gaps),
+		STORE_TEST(the_linked_database_is_new_enough),
 		STORE_TEST(nothing_of_the_log_is_changed_or_removed),
 		STORE_TEST(every_noun_is_found_by_each_of_its_columns),
 		STORE_TEST(a_column_a_noun_does_not_have_is_refused),
