@@ -24,11 +24,16 @@ struct membership {
 void membership_free(struct membership *m);
 DEFINE_CLEANUP(struct membership *, membership_free)
 
+/* The connector's operations (sdk/connector.h): self is the membership. */
 int membership_check(void *self, struct connector_reply *reply);
+/* Reads the directory and says what the change would do. */
 int membership_plan(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply);
+/* Makes the change if what the plan depends on still holds. */
 int membership_apply(void *self, const struct connector_order *order,
 		     struct connector_reply *reply);
+/* Whether the after-state stands, by a fresh read. */
 int membership_read(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply);
+/* A DN in the one spelling that plans use.  Errors: ERR_SYNTAX. */
 int membership_normalise(void *self, const char *resource, struct buf *out);

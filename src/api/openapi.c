@@ -150,6 +150,33 @@ static const struct {
 	{ evidence_disclose_leaf, body_signed },
 };
 
+/* What calls take beside their path and body. */
+static const struct {
+	http_handler_fn handler;
+	const char *name;
+	const char *in;
+	bool required;
+	const char *help;
+} extras[] = {
+#define KEY                                                                    \
+	"Idempotency-Key", "header", true,                                     \
+		"1 to 128 visible ASCII characters; stands for this call for " \
+		"24 hours"
+#define WAIT                                                                   \
+	"wait", "query", false,                                                \
+		"seconds, 0 to 30, to hold the answer until the request ends"
+#define STATE "state", "query", false, "only what is in this state"
+	{ tasks_open, KEY },	     { requests_create, KEY },
+	{ requests_rollback, KEY },  { requests_create, WAIT },
+	{ requests_rollback, WAIT }, { requests_show, WAIT },
+	{ tasks_list, STATE },	     { requests_list, STATE },
+	{ changes_list, STATE },     { containments_list, STATE },
+	{ grants_list, STATE },
+#undef KEY
+#undef WAIT
+#undef STATE
+};
+
 static const struct schema *body_of(http_handler_fn handler)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
@@ -181,22 +208,37 @@ static json_t *reference(const char *name)
 	return schema;
 }
 
-/* The parameters that a path names in braces. */
-static json_t *parameters_of(const char *path)
+static void add_parameter(json_t *list, json_t *owned_name, const char *in,
+			  bool required, const char *help)
+{
+	json_t *parameter = json_object();
+
+	json_set_new(parameter, "name", owned_name);
+	json_set_text(parameter, "in", in);
+	json_set_flag(parameter, "required", required);
+	json_set_text(parameter, "description", help);
+	json_set_new(parameter, "schema", typed("string"));
+	json_array_append_new(list, parameter);
+}
+
+/* The parameters that a path names in braces, and the others. */
+static json_t *parameters_of(const struct http_route *route)
 {
 	json_t *list = json_array();
-	const char *open = path;
+	const char *open = route->path;
 
 	while ((open = strchr(open, '{'))) {
 		size_t length = strcspn(open + 1, ".}");
-		json_t *parameter = json_object();
 
-		json_set_new(parameter, "name", json_stringn(open + 1, length));
-		json_set_text(parameter, "in", "path");
-		json_set_flag(parameter, "required", true);
-		json_set_new(parameter, "schema", typed("string"));
-		json_array_append_new(list, parameter);
+		add_parameter(list, json_stringn(open + 1, length), "path",
+			      true, NULL);
 		open += length;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
+		if (extras[i].handler == route->handler)
+			add_parameter(list, json_string(extras[i].name),
+				      extras[i].in, extras[i].required,
+				      extras[i].help);
 	}
 	return list;
 }
@@ -211,7 +253,7 @@ static json_t *operation_of(const struct http_route *route)
 	const struct schema *body = body_of(route->handler);
 
 	json_set_text(operation, "summary", route->summary);
-	json_set_new(operation, "parameters", parameters_of(route->path));
+	json_set_new(operation, "parameters", parameters_of(route));
 	if (body) {
 		json_t *request =
 			content("application/json", schema_object(body));

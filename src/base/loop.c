@@ -333,6 +333,18 @@ void loop_before_wait(struct loop *loop, void (*fn)(void *cookie), void *cookie)
 	loop->hooks[loop->hook_count++] = (struct task){ fn, cookie };
 }
 
+void loop_before_wait_end(struct loop *loop, void (*fn)(void *cookie),
+			  const void *cookie)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < loop->hook_count; i++) {
+		if (loop->hooks[i].fn != fn || loop->hooks[i].cookie != cookie)
+			loop->hooks[kept++] = loop->hooks[i];
+	}
+	loop->hook_count = kept;
+}
+
 void loop_at_close(struct loop *loop, void (*fn)(void *cookie), void *cookie)
 {
 	tasks_put(&loop->at_close, (struct task){ fn, cookie });

@@ -37,9 +37,12 @@ void loop_defer(struct loop *loop, void (*fn)(void *cookie), void *cookie);
 void loop_post(struct loop *loop, void (*fn)(void *cookie), void *cookie);
 
 /* Calls fn before every wait of the loop (for work that is gathered up in one
- * turn, such as a batch); at most 8 of them. */
+ * turn, such as a batch); at most 8 of them.  ..._end() takes it back, not from
+ * within such a call. */
 void loop_before_wait(struct loop *loop, void (*fn)(void *cookie),
 		      void *cookie);
+void loop_before_wait_end(struct loop *loop, void (*fn)(void *cookie),
+			  const void *cookie);
 
 /* Calls fn within loop_close(), the latest one first, for what must not outlive
  * the loop; ..._end() takes back one such call. */

@@ -274,8 +274,7 @@ static void check_members(const struct check *check, const struct schema *rows,
 		if (row->required && !json_object_get(value, row->name))
 			fault(check, &missing, "is required");
 	}
-	json_object_foreach((json_t *)(uintptr_t)value, name, member)
-	{
+	json_object_foreach((json_t *)(uintptr_t)value, name, member) {
 		const struct schema *row = find_row(rows, name);
 		struct step inner = { at, value, name, 0 };
 
@@ -309,8 +308,7 @@ static void check_map(const struct check *check, const struct schema *row,
 		      (long long)row->min, (long long)max);
 		return;
 	}
-	json_object_foreach((json_t *)(uintptr_t)value, name, member)
-	{
+	json_object_foreach((json_t *)(uintptr_t)value, name, member) {
 		struct step inner = { at, value, name, 0 };
 		size_t len = strlen(name);
 

@@ -61,8 +61,7 @@ static void show_groups(struct cli *cli, const json_t *groups)
 	const char *name;
 	json_t *state;
 
-	json_object_foreach((json_t *)(uintptr_t)groups, name, state)
-	{
+	json_object_foreach((json_t *)(uintptr_t)groups, name, state) {
 		CLEANUP(mem_free_p) char *value = output_value(state);
 		CLEANUP(mem_free_p)
 		char *line = mem_format("  %s: %s", name, value);

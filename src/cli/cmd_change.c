@@ -24,8 +24,7 @@ static bool report_faults(struct cli *cli, const json_t *faults)
 	const json_t *fault;
 	size_t i;
 
-	json_array_foreach(faults, i, fault)
-	{
+	json_array_foreach(faults, i, fault) {
 		CLEANUP(mem_free_p)
 		char *clean = output_clean(json_string_value(fault), false);
 
@@ -199,8 +198,7 @@ static void show_manifests(FILE *out, const json_t *manifests)
 	const json_t *manifest;
 	size_t i;
 
-	json_array_foreach(manifests, i, manifest)
-	{
+	json_array_foreach(manifests, i, manifest) {
 		CLEANUP(mem_free_p)
 		char *text = json_dumps(manifest, JSON_INDENT(2));
 		CLEANUP(mem_free_p) char *clean = output_clean(text, true);

@@ -141,8 +141,7 @@ static int find_open(const json_t *list, const char *agent, const char **ret_id)
 	size_t i;
 
 	*ret_id = NULL;
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		if (!is_open_for(one, agent))
 			continue;
 		if (*ret_id)

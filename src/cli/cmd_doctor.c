@@ -466,8 +466,7 @@ static void show(struct doctor *d)
 	const json_t *f;
 	size_t i;
 
-	json_array_foreach(d->findings, i, f)
-	{
+	json_array_foreach(d->findings, i, f) {
 		const char *state = json_text(f, "state", "?");
 		const char *next = json_text(f, "next", NULL);
 

@@ -80,7 +80,8 @@ static int report(struct cli *cli, const json_t *faults)
 		return CLI_OK;
 	if (cli->json)
 		output_json(cli->out, faults);
-	json_array_foreach(faults, i, fault) report_fault(cli, fault);
+	json_array_foreach(faults, i, fault)
+		report_fault(cli, fault);
 	return CLI_FINDING;
 }
 

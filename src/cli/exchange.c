@@ -213,8 +213,7 @@ void exchange_show_statement(struct cli *cli, const json_t *statement)
 	json_t *value;
 
 	fputs("To be signed:\n", cli->err);
-	json_object_foreach((json_t *)(uintptr_t)statement, name, value)
-	{
+	json_object_foreach((json_t *)(uintptr_t)statement, name, value) {
 		CLEANUP(mem_free_p) char *text = NULL;
 		CLEANUP(mem_free_p) char *clean = NULL;
 

@@ -28,9 +28,10 @@ static void add_faults(struct reading *r, const char *path,
 	const json_t *fault;
 	size_t i;
 
-	json_array_foreach(faults, i, fault) add_fault(
-		r, mem_format("%s:%s: %s", path, json_text(fault, "at", "?"),
-			      json_text(fault, "detail", "?")));
+	json_array_foreach(faults, i, fault)
+		add_fault(r, mem_format("%s:%s: %s", path,
+					json_text(fault, "at", "?"),
+					json_text(fault, "detail", "?")));
 }
 
 static void take_document(struct reading *r, const char *path,

@@ -146,8 +146,7 @@ static void put_list(struct buf *b, const json_t *list)
 
 	if (json_array_size(list) == 0)
 		buf_put_str(b, "-");
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		if (i > 0)
 			buf_put_str(b, ", ");
 		put_value(b, item);
@@ -232,8 +231,7 @@ static size_t column_width(const json_t *rows,
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		CLEANUP(mem_free_p) char *text = cell(row, column->path);
 		size_t w = width_of(text);
 
@@ -266,8 +264,7 @@ void output_table(FILE *out, const json_t *rows,
 		widths[c] = column_width(rows, &columns[c]);
 		pad(out, columns[c].title, widths[c], c + 1 == count);
 	}
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		for (size_t c = 0; c < count; c++) {
 			CLEANUP(mem_free_p)
 			char *text = cell(row, columns[c].path);

@@ -78,8 +78,7 @@ static void show_people(FILE *out, bool colour, enum paint paint,
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		CLEANUP(mem_free_p)
 		char *line = mem_format("%s %s", json_text(one, "type", ""),
 					json_text(one, "id", "?"));
@@ -95,8 +94,7 @@ static void show_plan_diff(FILE *out, bool colour, const json_t *diff)
 	const json_t *step;
 	size_t i;
 
-	json_array_foreach(diff, i, step)
-	{
+	json_array_foreach(diff, i, step) {
 		bool add = !strcmp(json_text(step, "op", ""), "add");
 		CLEANUP(mem_free_p)
 		char *value = output_value(json_object_get(step, "value"));
@@ -121,8 +119,7 @@ static void show_rest(FILE *out, bool colour, const json_t *plan)
 	const char *name;
 	const json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)plan, name, value)
-	{
+	json_object_foreach((json_t *)(uintptr_t)plan, name, value) {
 		CLEANUP(mem_free_p) char *text = NULL;
 		CLEANUP(mem_free_p) char *line = NULL;
 		bool seen = false;
@@ -216,14 +213,12 @@ size_t review_show_diff(FILE *out, bool colour, const json_t *diff)
 	size_t i;
 	size_t k;
 
-	json_array_foreach(diff, i, operation)
-	{
+	json_array_foreach(diff, i, operation) {
 		show_operation(out, colour, operation);
 		count += strcmp(json_text(operation, "op", "?"), "unchanged") !=
 			 0;
 		json_array_foreach(json_array_in(operation, "changes"), k,
-				   change)
-		{
+				   change) {
 			const char *path = json_text(change, "path", "?");
 
 			show_side(out, colour, PAINT_BAD, "-", path,

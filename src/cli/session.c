@@ -43,9 +43,9 @@ json_t *session_find(const char *url)
 	if (!url || !is_private(path))
 		return NULL;
 	all = read_all(path);
-	json_array_foreach(
-		all, i, session) if (!strcmp(json_text(session, "url", ""),
-					     url)) return json_incref(session);
+	json_array_foreach(all, i, session)
+		if (!strcmp(json_text(session, "url", ""), url))
+			return json_incref(session);
 	return NULL;
 }
 
@@ -72,11 +72,10 @@ int session_keep(const json_t *session)
 	if (!path)
 		return error_set(ERR_IO, "HOME is not set");
 	json_array_append_new(all, json_deep_copy(session));
-	json_array_foreach(
-		old, i,
-		other) if (strcmp(json_text(other, "url", ""), url) != 0 &&
-			   json_array_size(all) < SESSIONS_MAX)
-		json_array_append(all, other);
+	json_array_foreach(old, i, other)
+		if (strcmp(json_text(other, "url", ""), url) != 0 &&
+		    json_array_size(all) < SESSIONS_MAX)
+			json_array_append(all, other);
 	TRY(make_parent(path));
 	text = json_dumps(all, JSON_INDENT(2));
 	r = file_write(path, slice_str(text), 0600);

@@ -108,8 +108,7 @@ static char **command_of(const json_t *list, const char *file)
 	if (!count)
 		return NULL;
 	command = mem_array(count + 1, sizeof(*command));
-	json_array_foreach(list, at, word)
-	{
+	json_array_foreach(list, at, word) {
 		const char *text = json_string_value(word);
 
 		if (at == 0 && !strchr(text, '/'))
@@ -140,8 +139,7 @@ static void read_connectors(struct config *c, const json_t *list,
 	c->connector_count = json_array_size(list);
 	c->connectors =
 		mem_array(c->connector_count + 1, sizeof(*c->connectors));
-	json_array_foreach(list, at, row)
-	{
+	json_array_foreach(list, at, row) {
 		c->connectors[at].target =
 			mem_str(json_text(row, "target", ""));
 		c->connectors[at].command =

@@ -348,8 +348,7 @@ static enum jose_verdict check_header(json_t *header)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(header, name, value)
-	{
+	json_object_foreach(header, name, value) {
 		if (!among(name, header_members, ARRAY_LEN(header_members)) ||
 		    !json_is_string(value))
 			return JOSE_HEADER;

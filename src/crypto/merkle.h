@@ -26,6 +26,7 @@ struct digest merkle_leaf(struct slice entry); /* SHA-256(0x00 || entry) */
 struct digest merkle_node(const struct digest *left,
 			  const struct digest *right); /* 0x01 || l || r */
 
+/* Appends a leaf, given by its hash. */
 void merkle_frontier_add(struct merkle_frontier *f, const struct digest *leaf);
 
 /* The root; SHA-256("") for an empty tree. */

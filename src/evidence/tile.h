@@ -20,6 +20,7 @@ struct tile_id {
  * write. */
 MUST_USE int tile_parse(const char *path, struct tile_id *ret_id);
 
+/* Writes the path that C2SP tlog-tiles gives a tile. */
 void tile_format(const struct tile_id *id, char path[TILE_PATH_MAX]);
 
 /* Hashes (or entries) that level of a tree of size leaves has. */

@@ -26,6 +26,8 @@ DEFINE_CLEANUP(struct tree *, tree_free)
 MUST_USE int tree_load(struct store *store, uint64_t size,
 		       struct tree **ret_tree);
 
+/* Appends a leaf's hash; full is called for each tile that it fills.  Errors:
+ * those of full. */
 MUST_USE int tree_add(struct tree *t, const struct digest *leaf,
 		      tree_full_fn full, void *cookie);
 
@@ -33,8 +35,11 @@ MUST_USE int tree_add(struct tree *t, const struct digest *leaf,
  * leave the cache. */
 void tree_durable(struct tree *t, uint64_t size);
 
+/* Leaves so far. */
 uint64_t tree_size(const struct tree *t);
+/* What is needed to append. */
 void tree_frontier(const struct tree *t, struct merkle_frontier *ret_frontier);
+/* The root of all leaves so far. */
 struct digest tree_root(const struct tree *t);
 
 /* A merkle_node_fn; cookie is the tree.  Errors: those of the store. */

@@ -162,8 +162,7 @@ static bool enough(struct flow *f, const json_t *signers)
 
 	if (is_bootstrap(f))
 		return true;
-	json_array_foreach(signers, at, signer)
-	{
+	json_array_foreach(signers, at, signer) {
 		CLEANUP(json_put_p)
 		json_t *ask = ask_administer(
 			json_string_value(signer), "PolicyBundle", false,
@@ -284,8 +283,7 @@ static json_t *staged_bundles(const struct flow *f)
 
 	json_object_foreach(
 		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
-		manifest)
-	{
+		manifest) {
 		CLEANUP(json_put_p) json_t *files = NULL;
 		CLEANUP(mem_free_p) char *text = NULL;
 		char digest_text[DIGEST_TEXT_LEN];

@@ -78,8 +78,7 @@ static void check_words(const json_t *manifest, json_t *faults)
 	if (zone && clock_local(0, zone, &weekday, &hour) < 0)
 		add_fault(faults, mem_str("/spec/timezone"),
 			  "this machine knows no such zone");
-	json_array_foreach(json_object_get(spec, "identities"), at, id)
-	{
+	json_array_foreach(json_object_get(spec, "identities"), at, id) {
 		if (spiffe_id_parse(json_string_value(id), &parsed) < 0 ||
 		    !strchr(parsed.text + strlen("spiffe://"), '/'))
 			add_fault(faults,
@@ -96,8 +95,7 @@ static json_t *shape_faults(const json_t *manifests)
 	const json_t *manifest;
 	size_t at;
 
-	json_array_foreach(manifests, at, manifest)
-	{
+	json_array_foreach(manifests, at, manifest) {
 		CLEANUP(json_put_p) json_t *faults = NULL;
 		json_t *fault;
 		size_t i;
@@ -105,8 +103,7 @@ static json_t *shape_faults(const json_t *manifests)
 		manifest_check(manifest, NULL, &faults);
 		if (json_array_size(faults) == 0)
 			check_words(manifest, faults);
-		json_array_foreach(faults, i, fault)
-		{
+		json_array_foreach(faults, i, fault) {
 			CLEANUP(mem_free_p)
 			char *place = mem_format("/manifests/%zu%s", at,
 						 json_text(fault, "at", ""));
@@ -126,8 +123,7 @@ static json_t *merged(const struct inventory *inv, const json_t *manifests)
 	json_t *manifest;
 	size_t at;
 
-	json_array_foreach(manifests, at, manifest)
-	{
+	json_array_foreach(manifests, at, manifest) {
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 
 		json_object_set(all, id, manifest);
@@ -169,8 +165,7 @@ static bool has_changes(const json_t *diff)
 	const json_t *row;
 	size_t at;
 
-	json_array_foreach(diff, at, row)
-	{
+	json_array_foreach(diff, at, row) {
 		if (strcmp(json_text(row, "op", ""), "unchanged") != 0)
 			return true;
 	}
@@ -204,12 +199,10 @@ static bool enough(struct flow *f, const json_t *diff, const json_t *signers)
 	size_t at;
 	size_t i;
 
-	json_array_foreach(diff, at, row)
-	{
+	json_array_foreach(diff, at, row) {
 		if (!strcmp(json_text(row, "op", ""), "unchanged"))
 			continue;
-		json_array_foreach(signers, i, signer)
-		{
+		json_array_foreach(signers, i, signer) {
 			if (!policy_lets(f, json_string_value(signer),
 					 json_text(row, "kind", ""),
 					 (int64_t)json_array_size(signers)))
@@ -226,8 +219,7 @@ static int64_t needs_of(struct flow *f, const json_t *diff)
 
 	if (is_bootstrap(f))
 		return 1;
-	json_array_foreach(diff, at, row)
-	{
+	json_array_foreach(diff, at, row) {
 		const char *kind = json_text(row, "kind", "");
 
 		if (strcmp(json_text(row, "op", ""), "unchanged") != 0 &&
@@ -335,8 +327,7 @@ static void put_objects(struct evidence_txn *t, const json_t *manifests)
 	const json_t *manifest;
 	size_t at;
 
-	json_array_foreach(manifests, at, manifest)
-	{
+	json_array_foreach(manifests, at, manifest) {
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 
 		evidence_put(t, NOUN_OBJECT, id, manifest);
@@ -362,12 +353,12 @@ static json_t *change_fields(const json_t *doc, bool bootstrap)
 	const json_t *row;
 	size_t at;
 
-	json_array_foreach(json_object_get(doc, "diff"), at, row)
-	{
-		json_t *one = json_object();
+	json_array_foreach(json_object_get(doc, "diff"), at, row) {
+		json_t *one;
 
 		if (!strcmp(json_text(row, "op", ""), "unchanged"))
 			continue;
+		one = json_object();
 		json_set_text(one, "op", json_text(row, "op", ""));
 		json_set_text(one, "kind", json_text(row, "kind", ""));
 		json_array_append_new(changed, one);
@@ -461,8 +452,7 @@ static bool signs_for_self(const json_t *manifests, const char *human)
 	const json_t *manifest;
 	size_t at;
 
-	json_array_foreach(manifests, at, manifest)
-	{
+	json_array_foreach(manifests, at, manifest) {
 		if (!strcmp(json_text(manifest, "kind", ""), "Human") &&
 		    !strcmp(json_text(json_object_in(manifest, "metadata"),
 				      "name", ""),
@@ -480,8 +470,7 @@ static bool gains_by_it(struct flow *f, const json_t *manifests,
 
 	if (is_bootstrap(f) || !signs_for_self(manifests, human))
 		return false;
-	json_array_foreach(diff, at, row)
-	{
+	json_array_foreach(diff, at, row) {
 		if (!strcmp(json_text(row, "kind", ""), "Human") &&
 		    !strcmp(json_text(row, "name", ""), human) &&
 		    strcmp(json_text(row, "op", ""), "unchanged") != 0)
@@ -572,8 +561,7 @@ static json_t *trust_domains(const struct inventory *inv)
 	json_t *manifest;
 
 	json_object_foreach((json_t *)(uintptr_t)inventory_manifests(inv), id,
-			    manifest)
-	{
+			    manifest) {
 		if (!strcmp(json_text(manifest, "kind", ""), "TrustDomain"))
 			json_array_append(domains,
 					  json_object_get(manifest, "spec"));
@@ -586,8 +574,9 @@ static void log_faults(const json_t *faults)
 	const json_t *fault;
 	size_t at;
 
-	json_array_foreach(faults, at, fault) log_warning(
-		"bundle-not-usable", "why=\"%s\"", json_string_value(fault));
+	json_array_foreach(faults, at, fault)
+		log_warning("bundle-not-usable", "why=\"%s\"",
+			    json_string_value(fault));
 }
 
 int inventory_swap(struct flow *f, struct inventory *owned)
@@ -665,8 +654,7 @@ int begin_log(struct flow *f, const struct flow_config *config)
 	json_array_append_new(
 		manifests, manifest_new("PolicyBundle", "governance",
 					json_deep_copy(config->policy_bundle)));
-	json_array_foreach(manifests, at, manifest)
-	{
+	json_array_foreach(manifests, at, manifest) {
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 
 		json_object_set(all, id, manifest);

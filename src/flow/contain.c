@@ -51,8 +51,7 @@ static json_t *find_point(const json_t *doc, const char *id)
 	json_t *point;
 	size_t at;
 
-	json_array_foreach(json_object_get(doc, "points"), at, point)
-	{
+	json_array_foreach(json_object_get(doc, "points"), at, point) {
 		if (!strcmp(json_text(point, "id", ""), id))
 			return point;
 	}
@@ -128,8 +127,7 @@ static void mark_kept(struct flow *f, json_t *doc)
 	json_t *point;
 	size_t at;
 
-	json_array_foreach(json_object_get(doc, "points"), at, point)
-	{
+	json_array_foreach(json_object_get(doc, "points"), at, point) {
 		const struct grant *g =
 			map_get(f->grants, json_text(point, "id", ""));
 
@@ -175,8 +173,7 @@ static void list_points(struct flow *f, json_t *doc)
 		size_t i;
 
 		json_array_foreach(json_object_get(g->doc, "holders"), i,
-				   holder)
-		{
+				   holder) {
 			if (concerns(doc, holder,
 				     json_text(holder, "task", ""))) {
 				add_point(doc, "grant", g->id, "ending");

@@ -36,8 +36,7 @@ static void gather_gainers(const struct inventory *inv, const char *target,
 	const json_t *gainer;
 	size_t at;
 
-	json_array_foreach(list, at, gainer)
-	{
+	json_array_foreach(list, at, gainer) {
 		CLEANUP(mem_free_p)
 		char *account = mem_format("%s/%s", target,
 					   json_text(gainer, "id", ""));
@@ -87,8 +86,7 @@ static bool is_self_dealing(const struct flow *f, const char *agent,
 
 	if (json_has_text(humans, owner))
 		return true;
-	json_array_foreach(agents, at, name)
-	{
+	json_array_foreach(agents, at, name) {
 		const json_t *spec = inventory_spec(
 			f->inventory, MANIFEST_AGENT, json_string_value(name));
 
@@ -155,8 +153,7 @@ static json_t *evidence_kinds(struct flow *f, const struct task *task,
 	const json_t *voucher;
 	size_t at;
 
-	json_array_foreach(vouchers, at, voucher)
-	{
+	json_array_foreach(vouchers, at, voucher) {
 		if (voucher_holds(f, voucher, now_ms))
 			have(kinds, json_text(voucher, "kind", ""));
 	}
@@ -178,8 +175,8 @@ static json_t *class_lacks(const json_t *class, const json_t *kinds)
 	json_t *kind;
 	size_t at;
 
-	json_array_foreach(json_object_get(class, "requiresEvidence"), at, kind)
-	{
+	json_array_foreach(json_object_get(class, "requiresEvidence"), at,
+			   kind) {
 		if (!json_has_text(kinds, json_string_value(kind)))
 			json_array_append(missing, kind);
 	}
@@ -331,8 +328,7 @@ static json_t *policies_json(const struct flow *f, const json_t *ids)
 	const json_t *id;
 	size_t at;
 
-	json_array_foreach(ids, at, id)
-	{
+	json_array_foreach(ids, at, id) {
 		const char *name = json_string_value(id);
 		const char *title = policy_title(f->linked, name);
 		json_t *row = json_object();
@@ -350,8 +346,9 @@ static char *titles_joined(const json_t *policies)
 	const json_t *row;
 	size_t at;
 
-	json_array_foreach(policies, at, row) buf_putf(
-		&b, "%s%s", at ? "; " : "", json_text(row, "title", ""));
+	json_array_foreach(policies, at, row)
+		buf_putf(&b, "%s%s", at ? "; " : "",
+			 json_text(row, "title", ""));
 	return buf_take_text(&b);
 }
 
@@ -421,8 +418,7 @@ static void say_approval(json_t *decision, const json_t *groups)
 	const json_t *count;
 	bool first = true;
 
-	json_object_foreach((json_t *)(uintptr_t)groups, group, count)
-	{
+	json_object_foreach((json_t *)(uintptr_t)groups, group, count) {
 		buf_putf(&b, "%s%" JSON_INTEGER_FORMAT " of %s",
 			 first ? "" : ", ", json_integer_value(count), group);
 		first = false;
@@ -443,8 +439,7 @@ static json_t *merge_missing(const json_t *requires, const json_t *lacks)
 
 	json_array_foreach(json_object_get(requires, "evidence"), at, kind)
 		json_array_append(missing, kind);
-	json_array_foreach(lacks, at, kind)
-	{
+	json_array_foreach(lacks, at, kind) {
 		if (!json_has_text(missing, json_string_value(kind)))
 			json_array_append(missing, kind);
 	}

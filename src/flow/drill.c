@@ -39,6 +39,8 @@ struct drill {
 	unsigned step;
 	json_t *steps; /* what happened */
 	json_t *plan;  /* of the step, as found */
+	char *subject; /* whose signature it is */
+	json_t *kept;  /* the signed statement */
 };
 
 static const char *const drill_actions[] = { "AddToGroup", "RemoveFromGroup" };
@@ -49,6 +51,8 @@ static void drill_free(struct drill *d)
 	json_decref(d->entry);
 	json_decref(d->steps);
 	json_decref(d->plan);
+	free(d->subject);
+	json_decref(d->kept);
 	free(d);
 }
 
@@ -56,7 +60,8 @@ static void drill_finish(struct drill *d, bool passed, const char *detail)
 {
 	struct flow *f = d->flow;
 	struct evidence_txn *t = evidence_begin(f->evidence);
-	struct evidence_part part = { "target", d->steps };
+	struct evidence_part parts[] = { { "target", d->steps },
+					 { d->subject, d->kept } };
 	const struct target *target = map_get(f->targets, d->target);
 	json_t *fields = json_object();
 	json_t *body = json_object();
@@ -64,7 +69,8 @@ static void drill_finish(struct drill *d, bool passed, const char *detail)
 
 	json_set_flag(fields, "passed", passed);
 	json_set_text(fields, "build", connector_build(target->connector));
-	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, &part, 1, &leaf),
+	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, parts,
+			   ARRAY_LEN(parts), &leaf),
 	     "a drill's leaf");
 	for (size_t i = 0; i < ARRAY_LEN(drill_actions); i++) {
 		CLEANUP(mem_free_p)
@@ -234,6 +240,8 @@ void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 		d->target = mem_str(target);
 		d->entry = json_incref(entry);
 		d->steps = json_array();
+		d->subject = mem_format("human:%s", s.human);
+		d->kept = signed_json(&s);
 		id_new("drl", d->id);
 		drill_step(d);
 	}

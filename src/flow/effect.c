@@ -180,8 +180,7 @@ static json_t *signatures_json(const json_t *kept)
 	const json_t *one;
 	size_t at;
 
-	json_array_foreach(kept, at, one)
-	{
+	json_array_foreach(kept, at, one) {
 		json_t *sent = json_object();
 
 		for (size_t i = 0; i < ARRAY_LEN(members); i++)

@@ -2,6 +2,8 @@
  * Putting the authority together: loading its state, starting connectors,
  * looking after the clock, and stopping.
  */
+#include "flow/flow.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -77,8 +79,7 @@ static int load_state(struct flow *f, enum noun noun, const char *state,
 			       state ? "state" : NULL, state, after, LOAD_PAGE,
 			       &docs));
 		count = json_array_size(docs);
-		json_array_foreach(docs, at, doc)
-		{
+		json_array_foreach(docs, at, doc) {
 			load(f, doc);
 			free(after);
 			after = mem_str(json_text(doc, "id", ""));
@@ -103,8 +104,7 @@ static int load_objects(struct flow *f)
 		TRY(store_find(evidence_reader(f->evidence), NOUN_OBJECT, NULL,
 			       NULL, after, LOAD_PAGE, &docs));
 		count = json_array_size(docs);
-		json_array_foreach(docs, at, doc)
-		{
+		json_array_foreach(docs, at, doc) {
 			free(after);
 			after = manifest_id(doc);
 			json_object_set(all, after, doc);
@@ -233,8 +233,9 @@ static void refresh_trust(struct flow *f)
 
 	if (trust_refresh(f->trust, &faults))
 		log_info("trust-bundle-reloaded", "changed=1");
-	json_array_foreach(faults, at, fault) log_warning(
-		"bundle-not-usable", "why=\"%s\"", json_string_value(fault));
+	json_array_foreach(faults, at, fault)
+		log_warning("bundle-not-usable", "why=\"%s\"",
+			    json_string_value(fault));
 }
 
 static void tick(void *cookie)

@@ -19,7 +19,7 @@ struct flow;
 struct flow_connector {
 	const char *target;	    /* name of a Target */
 	const char *const *command; /* NULL-terminated */
-	int64_t timeout_ms; /* for plan, apply and read; 0: their own */
+	int64_t timeout_ms;	    /* for plan, apply and read; 0: their own */
 };
 
 struct flow_config {

@@ -84,8 +84,7 @@ static int64_t last_end_ms(const struct grant *g)
 	int64_t last = 0;
 	size_t at;
 
-	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
-	{
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
 		int64_t ends = json_int(holder, "endsMs", 0);
 
 		last = ends > last ? ends : last;
@@ -348,8 +347,7 @@ static void remember_holders(struct grant *g, const char *task)
 
 	if (!g->held_by)
 		g->held_by = json_array();
-	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
-	{
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
 		const char *name = json_text(holder, "task", "");
 
 		if ((!task || !strcmp(task, name)) &&
@@ -580,8 +578,7 @@ static bool is_held_by(const struct grant *g, const char *task)
 	const json_t *holder;
 	size_t at;
 
-	json_array_foreach(json_object_get(g->doc, "holders"), at, holder)
-	{
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
 		if (!strcmp(json_text(holder, "task", ""), task))
 			return true;
 	}

@@ -77,8 +77,7 @@ void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 	int64_t planes = json_object_get(m->planes, plane) ? 0 : 1;
 
 	forget(m, now_ms);
-	json_object_foreach(m->planes, name, last)
-	{
+	json_object_foreach(m->planes, name, last) {
 		if (json_integer_value(last) >= now_ms - WINDOW_MS ||
 		    !strcmp(name, plane))
 			planes++;

@@ -136,8 +136,7 @@ void once_tick(struct flow *f, int64_t now_ms)
 	json_t *entry;
 	void *next;
 
-	json_object_foreach_safe(f->recent, next, name, entry)
-	{
+	json_object_foreach_safe(f->recent, next, name, entry) {
 		if (json_int(entry, "until", 0) < now_ms)
 			json_object_del(f->recent, name);
 	}

@@ -159,8 +159,7 @@ static void drop_old_sessions(struct flow *f)
 	void *next;
 	int64_t now_ms = clock_boot_ms();
 
-	json_object_foreach_safe(f->sessions, next, key, session)
-	{
+	json_object_foreach_safe(f->sessions, next, key, session) {
 		if (json_int(session, "until", 0) < now_ms)
 			json_object_del(f->sessions, key);
 	}

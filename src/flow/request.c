@@ -18,13 +18,14 @@
 #include "govern/plan.h"
 
 enum {
-	ATTEMPTS_MAX = 3,     /* plans again before giving up */
+	ATTEMPTS_MAX = 3,      /* plans again before giving up */
 	REREAD_SOON_MS = 1000, /* first look at an unknown outcome */
-	REREAD_MS = 5 * 1000, /* between further ones */
-	RESUME_MS = 500,      /* between looks for a target that is down */
+	REREAD_MS = 5 * 1000,  /* between further ones */
+	RESUME_MS = 500,       /* between looks for a target that is down */
 	RESUMES_MAX = 120,
-	PLAN_MAX = 256 * 1024, /* bytes: what people can sign and the log hold */
-	REREADS_ABSENT = 2,   /* equal looks that close it as not applied */
+	PLAN_MAX =
+		256 * 1024, /* bytes: what people can sign and the log hold */
+	REREADS_ABSENT = 2, /* equal looks that close it as not applied */
 	DEFAULT_APPROVAL_S = 4 * 3600,
 	WAIT_MAX_MS = 30 * 1000, /* longest a call is kept waiting */
 };
@@ -552,8 +553,7 @@ static bool signed_for_this(const struct request *r)
 	const json_t *approval;
 	size_t at;
 
-	json_array_foreach(json_object_get(r->doc, "approvals"), at, approval)
-	{
+	json_array_foreach(json_object_get(r->doc, "approvals"), at, approval) {
 		if (strcmp(json_text(approval, "digest", ""), digest) != 0)
 			return false;
 	}
@@ -735,8 +735,7 @@ static bool held_by_others(struct flow *f, const json_t *doc, const char *task)
 	size_t at;
 
 	json_array_foreach(g ? json_object_get(g->doc, "holders") : NULL, at,
-			   holder)
-	{
+			   holder) {
 		if (strcmp(json_text(holder, "task", ""), task) != 0)
 			return true;
 	}
@@ -954,8 +953,8 @@ static void resume(void *cookie)
 	struct request *r = cookie;
 	const struct task *task =
 		task_find(r->flow, json_text(r->doc, "task", ""));
-	const char *fault = task ? task_fault(task, clock_wall_ms())
-				 : "its task is gone";
+	const char *fault =
+		task ? task_fault(task, clock_wall_ms()) : "its task is gone";
 
 	r->reread = NULL;
 	if (r->busy || r->flow->closing ||
@@ -1497,9 +1496,9 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 /* What is asked, word for word, inside one task. */
 static void note_asked(json_t *doc)
 {
-	static const char *const members[] = { "task",	   "action",
-					       "target",   "resource",
-					       "mode",	   "ttlSeconds",
+	static const char *const members[] = { "task",	    "action",
+					       "target",    "resource",
+					       "mode",	    "ttlSeconds",
 					       "parameters" };
 	CLEANUP(json_put_p) json_t *asked = json_object();
 	CLEANUP(mem_free_p) char *text = NULL;
@@ -1576,8 +1575,8 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 
 /*
  * The plan that is undone, for the connector: taking back what it placed stands
- * on the signatures under it, as a grant's end does.  Giving back what was taken
- * away does not: that adds power and is signed anew.
+ * on the signatures under it, as a grant's end does.  Giving back what was
+ * taken away does not: that adds power and is signed anew.
  */
 static json_t *base_of(const json_t *original)
 {

@@ -210,7 +210,7 @@ static void take_denial(struct flow *f, struct request *r,
 	json_set_text(decision, "cause", "human");
 	json_set_text(decision, "forAgent", "A person who was asked said no.");
 	json_set_text(decision, "forHuman", "Denied by one who was asked.");
-	r->recorded = false; /* told once this is durable */
+	r->recorded = false;	    /* told once this is durable */
 	request_watch(r, 1, reply); /* a denial is what they asked for */
 	request_close(r, REQUEST_EVENT_DENY, "human",
 		      json_text(s->body, "reason", ""));

@@ -182,6 +182,7 @@ void task_end(struct task *t, const char *how);
 json_t *task_view(const json_t *doc);
 void task_free(struct task *t);
 
+/* The document of a request that caller asks for by body; owned. */
 json_t *request_doc_of(const struct caller *caller, const json_t *body);
 
 /* ---- request.c, decide.c ---- */
@@ -280,6 +281,8 @@ struct effect_order {
 	void *cookie;
 };
 
+/* Carries an order out; its armed leaf has been committed.  Copies what order
+ * points to; done comes exactly once, never from within this. */
 void effect_run(struct flow *f, const struct effect_order *order);
 /* Reads whether the after-state of plan stands.  present: 1, 0, -1 unknown. */
 void effect_read(struct flow *f, const char *target, const char *plan,

@@ -85,8 +85,7 @@ static json_t *planes_of(const struct flow *f, const json_t *targets,
 	const json_t *target;
 	size_t at;
 
-	json_array_foreach(targets, at, target)
-	{
+	json_array_foreach(targets, at, target) {
 		const char *name = json_string_value(target);
 		const json_t *spec =
 			inventory_spec(f->inventory, MANIFEST_TARGET, name);
@@ -191,8 +190,7 @@ static json_t *denial_body(const struct flow *f, const json_t *policies)
 	const json_t *id;
 	size_t at;
 
-	json_array_foreach(policies, at, id)
-	{
+	json_array_foreach(policies, at, id) {
 		const char *title =
 			policy_title(f->linked, json_string_value(id));
 		json_t *row = json_object();

@@ -40,8 +40,7 @@ static bool is_asked(const struct flow *f, const struct caller *caller,
 
 	if (caller->kind != CALLER_HUMAN)
 		return false;
-	json_object_foreach(groups, group, count)
-	{
+	json_object_foreach(groups, group, count) {
 		if (inventory_is_member(f->inventory, caller->name, group))
 			return true;
 	}
@@ -56,8 +55,7 @@ static bool has_signed(const struct caller *caller, const json_t *doc)
 
 	if (caller->kind != CALLER_HUMAN)
 		return false;
-	json_array_foreach(json_object_get(doc, "approvals"), i, approval)
-	{
+	json_array_foreach(json_object_get(doc, "approvals"), i, approval) {
 		if (!strcmp(json_text(approval, "human", ""), caller->name))
 			return true;
 	}
@@ -193,8 +191,7 @@ static void view_list(struct flow *f, const struct caller *caller,
 			       "The database could not be read.");
 		return;
 	}
-	json_array_foreach(docs, at, doc)
-	{
+	json_array_foreach(docs, at, doc) {
 		bool shown = view == VIEW_APPROVAL ? is_asked(f, caller, doc)
 						   : may_read(f, caller, doc);
 
@@ -266,8 +263,7 @@ void flow_inventory(struct flow *f, const struct caller *caller,
 	json_set_new(body, "manifests", list);
 	json_object_foreach(
 		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
-		value)
-	{
+		value) {
 		if (!strcmp(json_text(value, "kind", ""),
 			    manifest_kind_name(kind)))
 			json_array_append(list, value);

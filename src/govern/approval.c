@@ -24,8 +24,9 @@ json_t *approval_barred(const struct inventory *inv, const char *agent,
 	bar(barred, owner_of(inv, MANIFEST_TASK_CLASS, class));
 	json_array_foreach(gains_humans, at, name)
 		bar(barred, json_string_value(name));
-	json_array_foreach(gains_agents, at, name) bar(
-		barred, owner_of(inv, MANIFEST_AGENT, json_string_value(name)));
+	json_array_foreach(gains_agents, at, name)
+		bar(barred,
+		    owner_of(inv, MANIFEST_AGENT, json_string_value(name)));
 	json_array_foreach(vouched, at, name)
 		bar(barred, json_string_value(name));
 	return barred;
@@ -51,8 +52,7 @@ json_t *approval_count(const struct inventory *inv, const json_t *approvals,
 	const json_t *approval;
 	size_t at;
 
-	json_array_foreach(approvals, at, approval)
-	{
+	json_array_foreach(approvals, at, approval) {
 		const char *human = json_text(approval, "human", "");
 		const char *group = json_text(approval, "group", "");
 
@@ -70,8 +70,7 @@ bool approval_has(const json_t *approvals, const char *human)
 	const json_t *approval;
 	size_t at;
 
-	json_array_foreach(approvals, at, approval)
-	{
+	json_array_foreach(approvals, at, approval) {
 		if (!strcmp(json_text(approval, "human", ""), human))
 			return true;
 	}

@@ -28,8 +28,9 @@ json_t *entity_refs(const char *type, const json_t *names)
 	const json_t *name;
 	size_t at;
 
-	json_array_foreach(names, at, name) json_array_append_new(
-		out, entity_ref(type, json_string_value(name)));
+	json_array_foreach(names, at, name)
+		json_array_append_new(
+			out, entity_ref(type, json_string_value(name)));
 	return out;
 }
 
@@ -85,6 +86,7 @@ void entity_parents(json_t *entity, const char *type, const json_t *names)
 	const json_t *name;
 	size_t at;
 
-	json_array_foreach(names, at, name) json_array_append_new(
-		parents, entity_uid(type, json_string_value(name)));
+	json_array_foreach(names, at, name)
+		json_array_append_new(
+			parents, entity_uid(type, json_string_value(name)));
 }

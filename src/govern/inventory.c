@@ -60,8 +60,7 @@ static json_t *names_of(const struct inventory *inv, enum manifest_kind kind)
 	const char *id;
 	const json_t *manifest;
 
-	json_object_foreach(inv->manifests, id, manifest)
-	{
+	json_object_foreach(inv->manifests, id, manifest) {
 		if (!strcmp(json_text(manifest, "kind", ""),
 			    manifest_kind_name(kind)))
 			json_array_append_new(names, json_string(name_of(id)));
@@ -130,9 +129,10 @@ static void check_references(const struct inventory *inv, const char *id,
 			check_one(inv, id, references[i].member,
 				  references[i].refers_to,
 				  json_string_value(value), faults);
-		json_array_foreach(value, at, element) check_one(
-			inv, id, references[i].member, references[i].refers_to,
-			json_string_value(element), faults);
+		json_array_foreach(value, at, element)
+			check_one(inv, id, references[i].member,
+				  references[i].refers_to,
+				  json_string_value(element), faults);
 	}
 }
 
@@ -155,8 +155,7 @@ static void claim(json_t *map, const json_t *names, const char *id,
 	const json_t *element;
 	size_t at;
 
-	json_array_foreach(names, at, element)
-	{
+	json_array_foreach(names, at, element) {
 		CLEANUP(mem_free_p)
 		char *name = folded(json_string_value(element));
 		const char *holder = json_text(map, name, NULL);
@@ -184,8 +183,7 @@ static bool parents_are_below(const struct inventory *inv, const json_t *levels,
 	const json_t *parent;
 	size_t at;
 
-	json_array_foreach(parents_of(inv, group), at, parent)
-	{
+	json_array_foreach(parents_of(inv, group), at, parent) {
 		const char *name = json_string_value(parent);
 
 		if (inventory_find(inv, MANIFEST_GROUP, name) &&
@@ -201,8 +199,7 @@ static void settle_level(const struct inventory *inv, const json_t *groups,
 	const json_t *group;
 	size_t at;
 
-	json_array_foreach(groups, at, group)
-	{
+	json_array_foreach(groups, at, group) {
 		const char *name = json_string_value(group);
 
 		if (!json_object_get(levels, name) &&
@@ -226,8 +223,7 @@ static bool check_nesting(const struct inventory *inv, json_t *faults)
 
 	for (int level = 0; level <= NESTING_MAX; level++)
 		settle_level(inv, groups, levels, level);
-	json_array_foreach(groups, at, group)
-	{
+	json_array_foreach(groups, at, group) {
 		const char *name = json_string_value(group);
 		CLEANUP(mem_free_p) char *id = mem_format("Group/%s", name);
 
@@ -261,8 +257,7 @@ static void add_to_groups(struct inventory *inv, const char *human,
 	const json_t *element;
 	size_t at;
 
-	json_array_foreach(groups, at, element)
-	{
+	json_array_foreach(groups, at, element) {
 		const char *group = json_string_value(element);
 
 		if (json_object_get(done, group))
@@ -279,8 +274,7 @@ static void fill_members(struct inventory *inv)
 	const json_t *human;
 	size_t at;
 
-	json_array_foreach(humans, at, human)
-	{
+	json_array_foreach(humans, at, human) {
 		CLEANUP(json_put_p) json_t *done = json_object();
 		const char *name = json_string_value(human);
 		const json_t *spec = inventory_spec(inv, MANIFEST_HUMAN, name);
@@ -298,8 +292,7 @@ static void check_keys(const char *id, const json_t *keys, json_t *faults)
 	struct ssh_key key;
 	size_t at;
 
-	json_array_foreach(keys, at, line)
-	{
+	json_array_foreach(keys, at, line) {
 		if (ssh_key_parse(json_string_value(line), &key) < 0)
 			fault(faults, id,
 			      mem_format("spec.keys[%zu]: %s", at,
@@ -456,8 +449,7 @@ size_t inventory_members(const struct inventory *inv, const char *group,
 	size_t count = 0;
 	size_t at;
 
-	json_array_foreach(list, at, element)
-	{
+	json_array_foreach(list, at, element) {
 		if (count < max)
 			names[count++] = json_string_value(element);
 	}
@@ -472,8 +464,7 @@ size_t inventory_administrators(const struct inventory *inv)
 	size_t count = 0;
 	size_t at;
 
-	json_array_foreach(list, at, element)
-	{
+	json_array_foreach(list, at, element) {
 		const json_t *spec = inventory_spec(inv, MANIFEST_HUMAN,
 						    json_string_value(element));
 
@@ -513,8 +504,7 @@ static const json_t *find_rule(const json_t *spec, const char *type,
 	const json_t *rule;
 	size_t at;
 
-	json_array_foreach(json_array_in(spec, "classification"), at, rule)
-	{
+	json_array_foreach(json_array_in(spec, "classification"), at, rule) {
 		if (rule_fits(rule, type, resource))
 			return rule;
 	}
@@ -654,8 +644,7 @@ json_t *inventory_entities(const struct inventory *inv)
 	const char *id;
 	json_t *manifest;
 
-	json_object_foreach(inv->manifests, id, manifest)
-	{
+	json_object_foreach(inv->manifests, id, manifest) {
 		enum manifest_kind kind = MANIFEST_KIND_COUNT;
 
 		manifest_kind_find(json_text(manifest, "kind", NULL), &kind);

@@ -354,14 +354,12 @@ static void diff_objects(json_t *out, const char *path, json_t *old,
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(old, name, value)
-	{
+	json_object_foreach(old, name, value) {
 		CLEANUP(mem_free_p) char *below = below_of(path, name);
 
 		diff_values(out, below, value, json_object_get(new, name));
 	}
-	json_object_foreach(new, name, value)
-	{
+	json_object_foreach(new, name, value) {
 		CLEANUP(mem_free_p) char *below = below_of(path, name);
 
 		if (!json_object_get(old, name))

@@ -726,6 +726,7 @@ void http_close(struct http_server *s)
 	if (s->daemon)
 		stop_daemon(s);
 	loop_timer_end(s->tick);
+	loop_before_wait_end(s->loop, before_wait, s);
 	while (s->orphans.first)
 		free_orphan(s->orphans.first);
 	remove_socket(s);

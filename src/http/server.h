@@ -77,6 +77,7 @@ DEFINE_CLEANUP(struct http_server *, http_close)
 
 /* The request: borrowed until the reply is queued. */
 
+/* "GET", "POST", ...; "HEAD" is served by GET rows. */
 const char *http_method(const struct http_exchange *x);
 /* As it was sent: not decoded, without the query. */
 const char *http_path(const struct http_exchange *x);

@@ -31,8 +31,7 @@ static int read_keys(const json_t *array, struct jose_key **keys)
 	const json_t *jwk;
 	size_t i;
 
-	json_array_foreach(array, i, jwk)
-	{
+	json_array_foreach(array, i, jwk) {
 		struct jose_key *key;
 		int r = read_key(jwk, &key);
 

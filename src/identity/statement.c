@@ -269,8 +269,7 @@ static bool find_key(const json_t *lines, struct slice blob,
 	const json_t *line;
 	size_t i;
 
-	json_array_foreach(lines, i, line)
-	{
+	json_array_foreach(lines, i, line) {
 		const char *text = json_string_value(line);
 
 		if (text && ssh_key_parse(text, ret_key) == 0 &&

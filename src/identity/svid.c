@@ -97,8 +97,7 @@ static bool all_texts(const json_t *array)
 	const json_t *value;
 	size_t i;
 
-	json_array_foreach(array, i, value)
-	{
+	json_array_foreach(array, i, value) {
 		if (!json_is_string(value))
 			return false;
 	}

@@ -158,8 +158,7 @@ static json_t *members_of(const char *type, json_t *value)
 			json_object_set_new(members, rows[i].member,
 					    write_out(&rows[i], fallback));
 		}
-	json_object_foreach(value, name, member)
-	{
+	json_object_foreach(value, name, member) {
 		const struct row *row = find_row(type, name);
 
 		json_object_set_new(members, name,
@@ -192,12 +191,10 @@ int scenario_entities(const json_t *file, json_t **ret_entities)
 
 	if (!types)
 		return error_set(ERR_SYNTAX, "scenarios without entities");
-	json_object_foreach(types, type, all)
-	{
+	json_object_foreach(types, type, all) {
 		if (!json_is_object(all))
 			return error_set(ERR_SYNTAX, "entities of %s", type);
-		json_object_foreach(all, id, one)
-		{
+		json_object_foreach(all, id, one) {
 			if (!json_is_object(one))
 				return error_set(ERR_SYNTAX, "%s %s", type, id);
 			json_array_append_new(entities,
@@ -432,8 +429,7 @@ size_t scenario_members(void *cookie, const char *group, const char **names,
 	json_t *human;
 	size_t count = 0;
 
-	json_object_foreach(humans, name, human)
-	{
+	json_object_foreach(humans, name, human) {
 		if (count < max &&
 		    is_within(file, json_object_get(human, "parents"), group,
 			      NESTING_MAX))

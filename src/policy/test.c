@@ -286,15 +286,13 @@ static int probe_groups(struct run *run, struct question *q, const char *name,
 	const char *group;
 	json_t *value;
 
-	json_object_foreach(approvals, group, value)
-	{
+	json_object_foreach(approvals, group, value) {
 		if (count + 1 < ARRAY_LEN(tags))
 			tags[count++] = (struct writ_cedar_tag){
 				group, json_integer_value(value)
 			};
 	}
-	json_object_foreach(groups, group, value)
-	{
+	json_object_foreach(groups, group, value) {
 		size_t at = 0;
 
 		while (at < count && strcmp(tags[at].name, group) != 0)

@@ -90,7 +90,9 @@ MUST_USE int statement_run(struct store *s, sqlite3_stmt *statement,
 MUST_USE int statement_run_fixed(struct store *s, enum statement which,
 				 const struct bind *values, size_t count);
 
+/* A column as bytes, valid until the next step. */
 struct slice column_slice(sqlite3_stmt *statement, int column);
+/* A column as an index. */
 uint64_t column_index(sqlite3_stmt *statement, int column);
 /* Errors: ERR_CORRUPT when it is not 32 bytes. */
 MUST_USE int column_digest(sqlite3_stmt *statement, int column,

@@ -84,6 +84,8 @@ MUST_USE int store_begin(struct store *s);
 MUST_USE int store_commit(struct store *s);
 void store_rollback(struct store *s);
 
+/* Adds a leaf; index is the size of the log so far.  Errors: ERR_IO, ERR_LIMIT
+ * (disk full). */
 MUST_USE int store_leaf_add(struct store *s, uint64_t index, int64_t at_ms,
 			    const char *kind, const char *about,
 			    const struct digest *hash, struct slice body);

@@ -44,7 +44,9 @@ import tlog
 from harness import GROUPS, TARGET, group, person, wait_until
 
 AGENTS = ("hr-bot", "hr-bot-2", "hr-bot-3")
-MEMBERS = 4  # accounts each agent moves in and out
+OLD_CALLS = 30  # of earlier rounds, sent again after each round
+FRESH_CALLS = 1000  # looked at after each round
+MEMBERS = 12  # accounts each agent moves in and out
 SHARED = "crash-shared"  # the account that all of them add
 LOST = (OSError, http.client.HTTPException)  # no answer: nobody was told
 FINAL = {"no_change", "failed", "conflict", "denied", "cancelled", "expired",
@@ -93,6 +95,20 @@ def references(value):
     elif isinstance(value, list):
         for one in value:
             yield from references(one)
+
+
+def cut_short(leaves):
+    """Armed leaves that had no end when the daemon started last."""
+    started = max(index for index, leaf in enumerate(leaves)
+                  if leaf["kind"] == "config")
+    still = {}
+    for leaf in leaves[:started]:
+        if leaf["kind"] == "armed":
+            still[leaf["about"]] = leaf
+        elif (leaf["kind"] in ("outcome", "ended", "recovery", "drill")
+              and leaf.get("effect") != "unknown"):
+            still.pop(leaf.get("about"), None)
+    return still
 
 
 class Call:
@@ -379,6 +395,8 @@ class Check:
         self.ledger = ledger
         self.held = held  # () -> what the target holds: {(group, member)}
         self.preserved = set(preserved)  # stood there before
+        self.checked = 0  # calls that were sent again already
+        self.open = 0  # armed leaves that had no end after a restart
 
     def all(self):
         self.leaves_and_checkpoints()
@@ -405,8 +423,11 @@ class Check:
         """Calls nobody was answered are sent again with their key; calls that
         were answered once are so again."""
         wait_until(lambda: stories.is_up(self.authority), "the connector")
-        for call in self.ledger.calls:
-            again = wait_until(lambda c=call: c.send(self.authority, wait=20),
+        fresh, old = self.ledger.calls[self.checked:], \
+            self.ledger.calls[:self.checked]
+        self.checked = len(self.ledger.calls)
+        for call in fresh + random.sample(old, min(OLD_CALLS, len(old))):
+            again = wait_until(lambda c=call: c.send(self.authority, wait=0),
                                "an answer to a call sent again")
             # What was refused without a record did nothing: a key stands for
             # nothing yet.
@@ -427,7 +448,7 @@ class Check:
             call.status = again.status
 
     def answers(self):
-        for call in self.ledger.calls:
+        for call in self.ledger.calls[-FRESH_CALLS:]:
             request = call.request
             if not request:
                 continue
@@ -452,6 +473,7 @@ class Check:
     def ends(self):
         """What is armed and has no end is visible, and gets one."""
         leaves = [json.loads(entry) for entry in self.tree()]
+        self.open += len(cut_short(leaves))
         for index in stories.open_armed(self.authority):
             about = leaves[index]["about"]
             call = self.requests().get(about)
@@ -572,7 +594,7 @@ def crash(authority, held, count, seed, kills=KILLS, say=None):
         check.all()
         if say:
             say(f"round {number + 1}: {kill.__name__} after {seconds:.2f} s, "
-                f"{len(check.ledger.calls)} calls, "
+                f"{len(check.ledger.calls)} calls, {check.open} open ends, "
                 f"{authority.health()['leaves']} leaves: nothing is missing")
     state = authority.folder / "seen-by-the-test"
     for _ in range(2):

@@ -54,6 +54,7 @@ class Stage:
         self.memory = self._memberships()
         self.first = len(stories.leaves(authority))
         self.requests = self._seen("requests")
+        self.codes = set()
 
     def _memberships(self):
         path = self.authority.folder / "memberships.json"
@@ -854,9 +855,9 @@ def test_the_table_is_long_and_its_names_are_its_own():
 def test_bad_input_is_refused(stage, case):
     answer = case.send(stage)
     body = answer.refused(case.status, case.code)
-    if answer.status != 0:
-        assert body["status"] == case.status and body["detail"]
-        assert body["type"] == f"urn:writ:problem:{body['code']}"
+    assert body["status"] == case.status and body["detail"]
+    assert body["type"] == f"urn:writ:problem:{body['code']}"
+    stage.codes.add(f"`{body['code']}`")
     if case.status == 405:
         assert answer.headers["allow"]
     if case.status == 401 and case.code == "unproved":
@@ -886,6 +887,44 @@ def test_the_daemon_is_well_and_goes_on(stage):
     done = stage.bot.ask(stage.task, "AddToGroup", group("lunch-list"),
                          stories.somebody()).ok(200)
     assert done["state"] == "done"
+
+
+def test_the_guide_tells_of_every_code(stage):
+    guide = (harness.ROOT / "docs" / "api.md").read_text()
+    assert len(stage.codes) > 30
+    assert not {code for code in stage.codes if code not in guide}
+
+
+def test_the_guide_to_the_plan_tells_of_every_member(stage):
+    guide = (harness.ROOT / "docs" / "plan.md").read_text()
+    done = stage.bot.ask(stage.task, "AddToGroup", group("lunch-list"),
+                         stories.somebody()).ok(200)
+    plan = json.loads(stories.plan_of(stage.authority, done))
+    rows = re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)
+    assert sorted(plan) == sorted(rows)
+
+
+def test_the_guide_to_statements_tells_of_every_namespace():
+    guide = (harness.ROOT / "docs" / "statements.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)/v1` \| `([\w-]+)` \|", guide,
+                           re.MULTILINE))
+    assert rows == harness.NAMESPACES
+
+
+def test_a_signed_form_verifies_later_as_the_guide_says(stage, tmp_path):
+    """The drill's signature, too, with ssh-keygen alone."""
+    answer = stage.ada.drill().ok(200)
+    kept = stage.ada.disclose(answer["evidence"]["index"],
+                              part="1").ok()["payload"]
+    (tmp_path / "signers").write_text(f"ada {stage.ada.public_key}\n")
+    (tmp_path / "signature").write_text(kept["signature"])
+    verify = ["ssh-keygen", "-Y", "verify", "-f", tmp_path / "signers", "-I",
+              "ada", "-s", tmp_path / "signature", "-n"]
+    text = kept["statement"].encode()
+    assert b"Good" in harness.run(*verify, "writ-admin", input=text).stdout
+    for namespace, other in (("writ-login", text), ("writ-admin", text + b"\n")):
+        assert harness.run(*verify, namespace, input=other,
+                           check=False).returncode != 0
 
 
 def test_no_token_stands_in_the_log(stage):

@@ -32,8 +32,7 @@ static void check_accepted(const struct schema *rows, json_t *body)
 
 	if (!json_is_object(body))
 		abort();
-	json_object_foreach(body, name, value)
-	{
+	json_object_foreach(body, name, value) {
 		if (!knows(rows, name))
 			abort();
 	}
@@ -48,8 +47,7 @@ static void check_faults(const json_t *faults)
 	const json_t *fault;
 	size_t at;
 
-	json_array_foreach(faults, at, fault)
-	{
+	json_array_foreach(faults, at, fault) {
 		if (!json_text(fault, "at", NULL) ||
 		    !json_text(fault, "detail", NULL))
 			abort();

@@ -15,8 +15,7 @@ static void keep_right(const json_t *documents, struct yaml_places *places,
 	json_t *document;
 	size_t at;
 
-	json_array_foreach(documents, at, document)
-	{
+	json_array_foreach(documents, at, document) {
 		CLEANUP(json_put_p) json_t *faults = NULL;
 		CLEANUP(mem_free_p) char *id = NULL;
 
@@ -58,8 +57,9 @@ static void look_at(const struct inventory *inv)
 	const char *id;
 	json_t *manifest;
 
-	json_object_foreach((json_t *)(uintptr_t)manifests, id, manifest)
-	{
+	if (!json_is_array(entities))
+		abort();
+	json_object_foreach((json_t *)(uintptr_t)manifests, id, manifest) {
 		CLEANUP(json_put_p)
 		json_t *diff = manifest_diff(manifest, manifest);
 

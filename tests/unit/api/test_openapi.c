@@ -85,8 +85,8 @@ static void every_route_is_in_the_document_and_nothing_else(void **state)
 		assert_string_equal(json_text(operation, "summary", ""),
 				    routes[i].summary);
 	}
-	json_object_foreach(paths, path, item) operations +=
-		json_object_size(item);
+	json_object_foreach(paths, path, item)
+		operations += json_object_size(item);
 	assert_int_equal(operations, count);
 }
 
@@ -171,8 +171,7 @@ static void parameters_are_those_of_the_path(void **state)
 		const json_t *row;
 		size_t at;
 
-		json_array_foreach(list, at, row)
-		{
+		json_array_foreach(list, at, row) {
 			CLEANUP(mem_free_p)
 			char *name =
 				mem_format("{%s", json_text(row, "name", "?"));
@@ -185,6 +184,37 @@ static void parameters_are_those_of_the_path(void **state)
 		for (const char *c = routes[i].path; *c; c++)
 			in_path -= *c == '{';
 		assert_int_equal(in_path, 0);
+	}
+}
+
+static void the_document_tells_of_keys_waits_and_states(void **state)
+{
+	static const struct {
+		const char *method;
+		const char *path;
+		const char *parameters; /* name, in order */
+	} rows[] = {
+		{ "POST", "/v1/tasks", " Idempotency-Key" },
+		{ "POST", "/v1/requests", " Idempotency-Key wait" },
+		{ "POST", "/v1/requests/{id}/rollback",
+		  " id Idempotency-Key wait" },
+		{ "GET", "/v1/requests/{id}", " id wait" },
+		{ "GET", "/v1/requests", " state" },
+		{ "GET", "/v1/health", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct http_route route = { .method = rows[i].method,
+						  .path = rows[i].path };
+		CLEANUP(buf_clear) struct buf b = BUF_INIT(1024);
+		const json_t *row;
+		size_t at;
+
+		json_array_foreach(json_object_get(operation_of(*state, &route),
+						   "parameters"),
+				   at, row)
+			buf_putf(&b, " %s", json_text(row, "name", "?"));
+		assert_string_equal(buf_text(&b), rows[i].parameters);
 	}
 }
 
@@ -205,8 +235,10 @@ static void follow(const json_t *document, json_t *value)
 					"schemas"),
 			reference + strlen(start)));
 	}
-	json_object_foreach(value, name, member) follow(document, member);
-	json_array_foreach(value, at, member) follow(document, member);
+	json_object_foreach(value, name, member)
+		follow(document, member);
+	json_array_foreach(value, at, member)
+		follow(document, member);
 }
 
 static void references_lead_somewhere(void **state)
@@ -232,6 +264,7 @@ int main(void)
 		cmocka_unit_test(every_route_that_takes_a_body_says_which),
 		cmocka_unit_test(bodies_have_the_members_that_are_checked),
 		cmocka_unit_test(parameters_are_those_of_the_path),
+		cmocka_unit_test(the_document_tells_of_keys_waits_and_states),
 		cmocka_unit_test(references_lead_somewhere),
 		cmocka_unit_test(the_document_is_the_same_each_time),
 	};

@@ -558,8 +558,7 @@ static void doctor_says_what_to_do_next(void **state UNUSED)
 	size_t i;
 
 	assert_int_equal(r.code, CLI_FAILED);
-	json_array_foreach(findings, i, f)
-	{
+	json_array_foreach(findings, i, f) {
 		assert_non_null(json_text(f, "what", NULL));
 		if (strcmp(json_text(f, "state", ""), "ok") != 0)
 			assert_non_null(json_text(f, "next", NULL));

@@ -148,8 +148,7 @@ static void every_member_of_a_plan_is_needed_and_checked(void **state UNUSED)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value)
-	{
+	json_object_foreach(object, name, value) {
 		CLEANUP(mem_free_p) char *without = changed(plan, name, NULL);
 		CLEANUP(mem_free_p) char *wrong = changed(plan, name, "[7]");
 

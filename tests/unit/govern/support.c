@@ -59,8 +59,7 @@ struct inventory *support_inventory(const char *text, char **ret_faults)
 	json_t *manifest;
 	size_t at;
 
-	json_array_foreach(documents, at, manifest)
-	{
+	json_array_foreach(documents, at, manifest) {
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 
 		if (json_is_null(manifest)) /* behind the last "---" */

@@ -59,8 +59,7 @@ every_fact_of_the_schema_is_in_the_table_or_optional(void **state UNUSED)
 	size_t at;
 
 	assert_true(json_array_size(members) > 20);
-	json_array_foreach(members, at, member)
-	{
+	json_array_foreach(members, at, member) {
 		const char *name = json_string_value(member);
 
 		assert_true(table_has(name) || strchr(name, '?'));

@@ -88,8 +88,9 @@ static json_t *random_approvals(struct fixture *f)
 	const char *name;
 	json_t *group;
 
-	json_object_foreach(groups, name, group) if (rarely(f, 2))
-		json_set_int(approvals, name, under(f, 4));
+	json_object_foreach(groups, name, group)
+		if (rarely(f, 2))
+			json_set_int(approvals, name, under(f, 4));
 	return approvals;
 }
 
@@ -242,8 +243,7 @@ static void every_approval_is_needed(const struct fixture *f,
 	const char *group;
 	json_t *count;
 
-	json_object_foreach(approvals, group, count)
-	{
+	json_object_foreach(approvals, group, count) {
 		CLEANUP(json_put_p) json_t *less = json_deep_copy(better);
 		int64_t n = json_integer_value(count) - 1;
 		const char *names[32];
