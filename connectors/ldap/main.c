@@ -13,9 +13,9 @@ enum { TIMEOUT_DEFAULT_SECONDS = 5 };
 
 static const struct connector_action actions[] = {
 	{ "AddToGroup", "directory.group.add_member", "DirectoryGroup",
-	  "RemoveFromGroup", "natural" },
+	  "RemoveFromGroup", "natural", false },
 	{ "RemoveFromGroup", "directory.group.remove_member", "DirectoryGroup",
-	  "AddToGroup", "natural" },
+	  "AddToGroup", "natural", true },
 	{ NULL },
 };
 

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "connectors/ldap/dn.h"
 
+enum { OTHERS_BYTES = 32 * 1024 };
+
 void change_clear(struct change *change)
 {
 	free(change->group);
@@ -29,7 +31,7 @@ static int judge_names(const struct membership *m, const struct change *change,
 		       struct connector_reply *reply)
 {
 	if (!dn_is_under(change->group, m->base))
-		return connector_refuse(reply, "no-such-resource",
+		return connector_refuse(reply, "out-of-base",
 					"the group does not lie under %s",
 					m->base);
 	if (strcmp(change->group, change->member) == 0)
@@ -67,18 +69,23 @@ static void adopt(char **name, const struct directory_entry *entry)
 	*name = mem_str(entry->name);
 }
 
-/* A value that is no name to us is somebody else, too. */
+/* A value that is no name to us is somebody else, too.  A few are enough for
+ * the assertion, and long ones must not make it too large. */
 static void find_others(const struct change *change, struct facts *facts)
 {
+	size_t room = OTHERS_BYTES;
+
 	for (size_t i = 0; i < facts->group.member_count; i++) {
 		const char *value = facts->group.members[i];
 		CLEANUP(mem_free_p) char *name = NULL;
 
-		if (facts->other_count == FILTER_OTHERS_MAX)
+		if (facts->other_count == FILTER_OTHERS_MAX ||
+		    (facts->other_count > 0 && strlen(value) > room))
 			return;
 		if (dn_normalise(value, &name) < 0 ||
 		    strcmp(name, change->member) != 0)
 			facts->others[facts->other_count++] = value;
+		room -= strlen(value) < room ? strlen(value) : room;
 	}
 }
 

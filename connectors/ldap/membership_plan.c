@@ -167,17 +167,21 @@ static void put_common(const struct change *change, const struct facts *facts,
 static void put_no_change(json_t *plan)
 {
 	json_set_flag(plan, "noChange", true);
-	json_set_int(plan, "blastRadius", 0);
-	json_set_new(plan, "gains", json_array());
-	json_set_new(plan, "loses", json_array());
 	json_set_new(plan, "diff", json_array());
 	json_set_new(plan, "undo", json_null());
 	json_set_new(plan, "precondition", json_object());
 }
 
-static int put_change(const struct membership *m, const struct change *change,
-		      const struct facts *facts, json_t *plan,
-		      struct connector_reply *reply)
+/* For an end nobody is counted: it must stay possible however many there are. */
+static void put_nobody(json_t *plan)
+{
+	json_set_int(plan, "blastRadius", 0);
+	json_set_new(plan, "gains", json_array());
+	json_set_new(plan, "loses", json_array());
+}
+
+static int put_change(const struct change *change, const struct facts *facts,
+		      json_t *plan)
 {
 	json_t *precondition;
 
@@ -186,7 +190,7 @@ static int put_change(const struct membership *m, const struct change *change,
 	json_set_flag(plan, "noChange", false);
 	json_set_new(plan, "diff", make_diff(change, facts));
 	json_set_new(plan, "undo", make_undo(change, facts));
-	return put_principals(m, change, plan, reply);
+	return 0;
 }
 
 int membership_plan(void *self, const struct connector_ask *ask,
@@ -207,11 +211,17 @@ int membership_plan(void *self, const struct connector_ask *ask,
 		return 0;
 	plan = json_object();
 	put_common(&change, &facts, plan);
-	TRY(put_nesting(m, &change, plan));
+	put_nobody(plan);
+	if (ask->brief)
+		json_set_new(plan, "nestedIn", json_array());
+	else
+		TRY(put_nesting(m, &change, plan));
 	if (facts.holds == change.add)
 		put_no_change(plan);
 	else
-		TRY(put_change(m, &change, &facts, plan, reply));
+		TRY(put_change(&change, &facts, plan));
+	if (facts.holds != change.add && !ask->brief)
+		TRY(put_principals(m, &change, plan, reply));
 	if (!membership_refused(reply))
 		reply->result = TAKE(plan);
 	return 0;

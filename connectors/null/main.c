@@ -222,10 +222,10 @@ static int suffer(enum fault fault)
 
 static const struct connector_action actions[] = {
 	{ "AddToGroup", "directory.group.add_member", "DirectoryGroup",
-	  "RemoveFromGroup", "natural" },
+	  "RemoveFromGroup", "natural", false },
 	{ "RemoveFromGroup", "directory.group.remove_member", "DirectoryGroup",
-	  "AddToGroup", "natural" },
-	{ NULL, NULL, NULL, NULL, NULL },
+	  "AddToGroup", "natural", true },
+	{ NULL, NULL, NULL, NULL, NULL, false },
 };
 
 static bool is_add(const char *action)
@@ -320,25 +320,26 @@ static int null_plan(void *self, const struct connector_ask *ask,
 	const char *member = member_of(ask->parameters);
 	bool add = is_add(ask->action);
 	json_t *plan;
-	bool before;
+	bool before, named;
 
 	TRY(suffer(target->plan));
 	if (!member)
 		return connector_refuse(reply, "invalid",
 					"the parameter is one member");
 	before = is_member(target, ask->resource, member);
+	named = before != add && !ask->brief;
 	plan = json_object();
 	json_set_text(plan, "resource", ask->resource);
 	json_set_new(plan, "parameters", parameters_of(member));
 	json_set_new(plan, "before", state_of(before));
 	json_set_new(plan, "after", state_of(add));
 	json_set_new(plan, "diff", diff_of(before != add, add, member));
-	json_set_new(plan, "gains", subjects(add && !before, member));
-	json_set_new(plan, "loses", subjects(!add && before, member));
+	json_set_new(plan, "gains", subjects(add && named, member));
+	json_set_new(plan, "loses", subjects(!add && named, member));
 	json_set_new(plan, "nestedIn", json_array());
 	if (target->plan == FAULT_DRIFT)
 		target->drift++;
-	json_set_int(plan, "blastRadius", (before != add) + target->drift);
+	json_set_int(plan, "blastRadius", named + target->drift);
 	json_set_new(plan, "precondition", state_of(before));
 	json_set_flag(plan, "noChange", before == add);
 	json_set_flag(plan, "atomic", true);

@@ -29,6 +29,7 @@ struct connector_action {
 	const char *resource_type; /* "DirectoryGroup" */
 	const char *inverse;	   /* "RemoveFromGroup", NULL if none */
 	const char *idempotency;   /* "natural" or "none" */
+	bool takes; /* it only takes power away, so it may be an "end" */
 };
 
 /* What a connector says about itself. */
@@ -52,6 +53,10 @@ struct connector_ask {
 	const char *action; /* one of info->actions */
 	const char *resource;
 	const json_t *parameters; /* object */
+	/* plan(): only what an end needs.  Nobody is counted: gains, loses and
+	 * nestedIn are empty, blastRadius is 0; so nothing is too large.  Set
+	 * only for an action that takes. */
+	bool brief;
 };
 
 /* An order that was verified; everything is borrowed for the call. */
@@ -92,8 +97,10 @@ struct connector_ops {
 	/*
 	 * Reads the target and says what the action would change.
 	 * reply->result: the plan of docs/connector-protocol.md.
-	 * Refusals: "no-such-resource", "no-such-member", "last-member",
-	 * "wrong-type", "invalid", "too-large", "unavailable".
+	 * Refusals: "no-such-resource", "no-such-member", "out-of-base",
+	 * "last-member", "wrong-type", "invalid", "too-large", "unavailable".
+	 * The first two say that what an end would undo is gone: only for what
+	 * would be seen if it were there.
 	 */
 	int (*plan)(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply);

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -36,8 +37,10 @@ static const struct schema signature_row[] = {
 
 static const struct schema base_rows[] = {
 	{ "plan", SCHEMA_TEXT, true, 2, ORDER_PLAN_MAX, NULL, NULL, NULL },
-	{ "signatures", SCHEMA_LIST, true, 0, APPROVERS_SIGNATURES_MAX, NULL,
-	  signature_row, NULL },
+	{ "leaf", SCHEMA_TEXT, true, 2, LEAF_MAX, NULL, NULL, NULL },
+	{ "index", SCHEMA_INT, true, 0, INT64_MAX - 1, NULL, NULL, NULL },
+	{ "proof", SCHEMA_LIST, true, 0, MERKLE_PROOF_MAX, NULL, node_row,
+	  NULL },
 	{ NULL, SCHEMA_ANY, false, 0, 0, NULL, NULL, NULL },
 };
 
@@ -62,8 +65,9 @@ struct check {
 	json_t *plan; /* owned */
 	json_t *base; /* owned; the plan that an end undoes */
 	char digest[DIGEST_TEXT_LEN];
-	char base_digest[DIGEST_TEXT_LEN];
 	char execution[SEEN_EXECUTION_MAX];
+	char request[SEEN_EXECUTION_MAX]; /* that it spends; "" if none */
+	int64_t not_after_ms;		  /* of a request or a drill */
 	uint64_t index;
 	struct checkpoint head;
 	struct connector_reply *reply;
@@ -136,10 +140,12 @@ static bool read_digest(const char *text, struct digest *ret_digest)
 	return true;
 }
 
-static bool inclusion_holds(struct check *check)
+/* holder: the order or its base, with "leaf", "index" and "proof". */
+static bool is_included(struct check *check, const json_t *holder)
 {
-	const json_t *proof = json_array_in(check->order, "proof");
-	const char *leaf = json_text(check->order, "leaf", "");
+	const json_t *proof = json_array_in(holder, "proof");
+	const char *leaf = json_text(holder, "leaf", "");
+	uint64_t index = (uint64_t)json_int(holder, "index", 0);
 	struct digest hash = merkle_leaf(slice_str(leaf));
 	struct merkle_proof nodes = { 0 };
 
@@ -150,28 +156,39 @@ static bool inclusion_holds(struct check *check)
 			return refuse(check, "a node of the proof is damaged");
 		nodes.count++;
 	}
-	if (check->index >= check->head.size ||
-	    !merkle_inclusion_holds(check->index, check->head.size, &hash,
-				    nodes.nodes, nodes.count,
-				    &check->head.root))
+	if (index >= check->head.size ||
+	    !merkle_inclusion_holds(index, check->head.size, &hash, nodes.nodes,
+				    nodes.count, &check->head.root))
 		return refuse(check, "the leaf is not in the log");
+	return true;
+}
+
+static bool inclusion_holds(struct check *check)
+{
+	return is_included(check, check->order);
+}
+
+/* Whether the holder's leaf arms the holder's plan, whose digest it fills. */
+static bool is_armed(struct check *check, const json_t *holder,
+		     char digest_text[DIGEST_TEXT_LEN])
+{
+	const char *text = json_text(holder, "plan", "");
+	struct digest digest = digest_of(slice_str(text));
+	CLEANUP(json_put_p) json_t *leaf = NULL;
+
+	digest_format(&digest, digest_text);
+	if (json_parse(slice_str(json_text(holder, "leaf", "")), LEAF_MAX,
+		       &leaf) < 0 ||
+	    strcmp(json_text(leaf, "kind", ""), "armed") != 0)
+		return refuse(check, "the leaf arms nothing");
+	if (strcmp(json_text(leaf, "digest", ""), digest_text) != 0)
+		return refuse(check, "the leaf arms another plan");
 	return true;
 }
 
 static bool leaf_holds(struct check *check)
 {
-	const char *text = json_text(check->order, "plan", "");
-	struct digest digest = digest_of(slice_str(text));
-	CLEANUP(json_put_p) json_t *leaf = NULL;
-
-	digest_format(&digest, check->digest);
-	if (json_parse(slice_str(json_text(check->order, "leaf", "")), LEAF_MAX,
-		       &leaf) < 0 ||
-	    strcmp(json_text(leaf, "kind", ""), "armed") != 0)
-		return refuse(check, "the leaf arms nothing");
-	if (strcmp(json_text(leaf, "digest", ""), check->digest) != 0)
-		return refuse(check, "the leaf arms another plan");
-	return true;
+	return is_armed(check, check->order, check->digest);
 }
 
 /* ---- the plan ---- */
@@ -264,26 +281,54 @@ static bool same_member(const json_t *a, const json_t *b, const char *name)
 
 static bool request_holds(struct check *check)
 {
+	const char *name = json_text(check->plan, "request", "");
+
 	if (!json_is_null(json_object_get(check->order, "base")))
 		return refuse(check, "a request undoes nothing");
+	if (!name[0] || strlen(name) >= sizeof(check->request))
+		return refuse(check, "the plan names no request");
+	snprintf(check->request, sizeof(check->request), "%s", name);
 	return true;
 }
 
+/* What an end undoes was armed, and this takes away what that gave. */
+static bool base_holds(struct check *check, const json_t *base,
+		       const struct connector_action *action)
+{
+	const struct order_rules *rules = check->rules;
+	const struct connector_action *undone;
+	char digest[DIGEST_TEXT_LEN];
+
+	if (!read_plan(json_text(base, "plan", ""), &check->base))
+		return refuse(check, "what it undoes is no plan");
+	if (!is_included(check, base) || !is_armed(check, base, digest))
+		return false;
+	if (strcmp(json_text(check->base, "target", ""), rules->target) != 0 ||
+	    strcmp(json_text(check->base, "purpose", ""), "request") != 0)
+		return refuse(check, "what it undoes was no request here");
+	undone = find_action(rules->ops->info,
+			     json_text(check->base, "action", ""));
+	if (!undone || !undone->inverse ||
+	    strcmp(undone->inverse, action->action) != 0)
+		return refuse(check, "it is no inverse of what it undoes");
+	return true;
+}
+
+/* An end needs nobody's signature, so it can only take power away. */
 static bool end_holds(struct check *check)
 {
 	const json_t *base = json_object_in(check->order, "base");
-	const char *text = json_text(base, "plan", "");
-	struct digest digest = digest_of(slice_str(text));
+	const struct connector_action *action =
+		find_action(check->rules->ops->info,
+			    json_text(check->plan, "action", ""));
 	const json_t *undo;
 
-	if (!base || !read_plan(text, &check->base))
+	if (!action || !action->takes)
+		return refuse(check, "an end only takes away");
+	if (!base)
 		return refuse(check, "an end needs the plan it undoes");
-	digest_format(&digest, check->base_digest);
-	if (strcmp(json_text(check->base, "target", ""),
-		   check->rules->target) != 0 ||
-	    strcmp(json_text(check->base, "purpose", ""), "request") != 0 ||
-	    !json_is_integer(json_object_get(check->base, "tier")))
-		return refuse(check, "what it undoes was no request here");
+	if (!base_holds(check, base, action))
+		return false;
 	undo = json_object_in(check->base, "undo");
 	if (!same_member(undo, check->plan, "action") ||
 	    !same_member(undo, check->plan, "resource") ||
@@ -309,34 +354,41 @@ static bool drill_holds(struct check *check)
 static const struct {
 	const char *name;
 	bool (*holds)(struct check *check);
+	bool expires;	/* it is void after its time */
 	bool is_signed; /* humans' signatures count for it */
 } purposes[] = {
-	{ "request", request_holds, true },
-	{ "end", end_holds, true },
-	{ "drill", drill_holds, false },
+	{ "request", request_holds, true, true },
+	{ "end", end_holds, false, false },
+	{ "drill", drill_holds, true, false },
 };
+
+static bool time_holds(struct check *check)
+{
+	const char *text = json_text(check->plan, "notAfter", "");
+
+	if (clock_parse(text, &check->not_after_ms) < 0 ||
+	    check->not_after_ms <= 0)
+		return refuse(check, "the plan does not say when it is void");
+	if (clock_wall_ms() > check->not_after_ms + ORDER_LEEWAY_MS)
+		return refuse(check, "the plan is void since %s", text);
+	return true;
+}
 
 /* ---- the signatures ---- */
 
 static bool signatures_hold(struct check *check)
 {
 	const struct order_rules *rules = check->rules;
-	/* An end stands on the signatures of what it undoes. */
-	const json_t *plan = check->base ? check->base : check->plan;
-	const json_t *holder = check->base
-				       ? json_object_in(check->order, "base")
-				       : check->order;
+	const json_t *plan = check->plan;
 	size_t count;
 
 	if (!rules->approvers ||
 	    (json_int(plan, "tier", INT64_MAX) < rules->from_tier &&
-	     !json_has_text(rules->always,
-			    json_text(check->plan, "resource", ""))))
+	     !json_has_text(rules->always, json_text(plan, "resource", ""))))
 		return true;
-	count = approvers_count(
-		rules->approvers, json_array_in(holder, "signatures"),
-		rules->vkey->name,
-		check->base ? check->base_digest : check->digest);
+	count = approvers_count(rules->approvers,
+				json_array_in(check->order, "signatures"),
+				rules->vkey->name, check->digest);
 	if (count < rules->needed)
 		return refuse(check, "%zu of %zu approvers have signed it",
 			      count, rules->needed);
@@ -351,6 +403,7 @@ static bool purpose_holds(struct check *check)
 		if (strcmp(name, purposes[i].name) != 0)
 			continue;
 		return purposes[i].holds(check) &&
+		       (!purposes[i].expires || time_holds(check)) &&
 		       (!purposes[i].is_signed || signatures_hold(check));
 	}
 	return refuse(check, "the plan has no purpose known here");
@@ -360,12 +413,18 @@ static bool purpose_holds(struct check *check)
 
 static bool is_new(struct check *check)
 {
-	const char *why = seen_objection(check->rules->seen, check->execution,
-					 check->index);
+	const struct seen_order order = {
+		.execution = check->execution,
+		.index = check->index,
+		.request = check->request[0] ? check->request : NULL,
+		.not_after_ms = check->not_after_ms,
+	};
+	struct seen *seen = check->rules->seen;
+	const char *why = seen_objection(seen, &order);
 
 	if (why)
 		return refuse(check, "%s", why);
-	if (seen_add(check->rules->seen, check->execution, check->index) == 0)
+	if (seen_add(seen, &order, clock_wall_ms() - ORDER_LEEWAY_MS) == 0)
 		return true;
 	discard(connector_refuse(check->reply, "state", "%s", error_message()));
 	return false;
@@ -403,7 +462,14 @@ bool order_verify(const struct order_rules *rules, const json_t *order,
 		if (!checks[i](&check))
 			return false;
 	fill(ret_order, TAKE(check.plan), check.index, check.execution);
+	memcpy(ret_order->request, check.request, sizeof(check.request));
 	return true;
+}
+
+int order_release(const struct order_rules *rules, const struct order *order)
+{
+	return order->request[0] ? seen_release(rules->seen, order->request)
+				 : 0;
 }
 
 bool order_trust(const struct connector_info *info, const json_t *order,

@@ -11,7 +11,10 @@
 #include "crypto/digest.h"
 #include "crypto/note.h"
 
-enum { ORDER_PLAN_MAX = 1 << 20 /* bytes of a plan's text */ };
+enum {
+	ORDER_PLAN_MAX = 1 << 20,  /* bytes of a plan's text */
+	ORDER_LEEWAY_MS = 5 * 1000 /* that clocks may differ by */
+};
 
 /* What orders are held against; everything is borrowed. */
 struct order_rules {
@@ -31,12 +34,13 @@ struct order_rules {
 struct order {
 	json_t *plan; /* owned; holds what view points to */
 	char execution[SEEN_EXECUTION_MAX];
+	char request[SEEN_EXECUTION_MAX]; /* that it spends; "" if none */
 	struct connector_order view;
 };
 
 /*
- * Verifies the "order" of an apply.  On success its leaf has been added to the
- * seen ones, durably.  A refusal is told in reply (reason "order", or "state"
+ * Verifies the "order" of an apply.  On success its leaf, and its request if it
+ * is one, have been added to what was seen, durably.  A refusal is told in reply (reason "order", or "state"
  * when that could not be written), which is otherwise untouched.
  *
  * ret_order: set when true is returned; order_clear().
@@ -45,7 +49,12 @@ MUST_USE bool order_verify(const struct order_rules *rules, const json_t *order,
 			   struct order *ret_order,
 			   struct connector_reply *reply);
 
-/* The same without any verification, for a kind without effects. */
+/* Nothing happened for certain: another leaf of its request may serve.
+ * Errors: those of seen_release(). */
+MUST_USE int order_release(const struct order_rules *rules,
+			   const struct order *order);
+
+/* The same as order_verify() without any verification, for a kind without effects. */
 MUST_USE bool order_trust(const struct connector_info *info,
 			  const json_t *order, struct order *ret_order,
 			  struct connector_reply *reply);

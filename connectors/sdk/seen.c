@@ -8,17 +8,24 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/map.h"
 #include "base/mem.h"
 
 enum {
-	LINE_BYTES_MAX = SEEN_EXECUTION_MAX + 24,
-	LINES_MAX = 4 * SEEN_MAX, /* the file is written anew beyond this */
-	FILE_BYTES_MAX = (LINES_MAX + 1) * LINE_BYTES_MAX,
+	LINE_BYTES_MAX = SEEN_EXECUTION_MAX + 32,
+	/* The file is written anew beyond this and twice what it must hold. */
+	LINES_MAX = 4 * SEEN_MAX,
+	FILE_BYTES_MAX = (LINES_MAX + 3 * SEEN_REQUESTS_MAX) * LINE_BYTES_MAX,
 };
 
 struct entry {
 	uint64_t index;
 	char execution[SEEN_EXECUTION_MAX];
+};
+
+/* A request that must not be carried out again. */
+struct spent {
+	int64_t not_after_ms;
 };
 
 struct seen {
@@ -28,7 +35,10 @@ struct seen {
 	bool broken;
 	uint64_t floor; /* next index that may be seen: all below are refused */
 	size_t lines;	/* in the file, without the first */
+	size_t lines_max; /* when it is written anew */
 	size_t count;
+	struct map *requests;  /* name -> spent, owned */
+	uint64_t forgotten_ms; /* the latest end of what was dropped */
 	struct entry entries[SEEN_MAX];
 };
 
@@ -59,6 +69,38 @@ static void keep(struct seen *seen, const char *execution, uint64_t index)
 		 execution);
 }
 
+static void spend(struct seen *seen, const char *request, int64_t not_after_ms)
+{
+	struct spent *spent = map_get(seen->requests, request);
+
+	if (!spent) {
+		spent = mem_new(struct spent);
+		map_put(seen->requests, request, spent);
+	}
+	spent->not_after_ms = not_after_ms;
+}
+
+/* Drops the requests that end before over_ms. */
+static void forget(struct seen *seen, int64_t over_ms)
+{
+	struct map *kept = map_new();
+	struct spent *spent;
+	const char *name;
+	size_t at = 0;
+
+	while ((spent = map_next(seen->requests, &at, &name))) {
+		if (spent->not_after_ms >= over_ms) {
+			map_put(kept, name, spent);
+			continue;
+		}
+		if ((uint64_t)spent->not_after_ms > seen->forgotten_ms)
+			seen->forgotten_ms = (uint64_t)spent->not_after_ms;
+		free(spent);
+	}
+	map_free(seen->requests);
+	seen->requests = kept;
+}
+
 /* Reads a number at the start of text; NULL if there is none. */
 static const char *read_number(const char *text, uint64_t *ret_number)
 {
@@ -71,28 +113,81 @@ static const char *read_number(const char *text, uint64_t *ret_number)
 	return errno || *ret_number == UINT64_MAX ? NULL : end;
 }
 
+/* What follows a word at the start of line; NULL if it is another. */
+static const char *after(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(line, word, len) == 0 ? line + len : NULL;
+}
+
 static int read_first(struct seen *seen, const char *line)
 {
-	static const char head[] = "writ-seen 1 ";
-	const char *end = NULL;
+	const char *end = after(line, "writ-seen 2 ");
 
-	if (!strncmp(line, head, sizeof(head) - 1))
-		end = read_number(line + sizeof(head) - 1, &seen->floor);
+	if (end)
+		end = read_number(end, &seen->floor);
+	if (end)
+		end = *end == ' ' ? read_number(end + 1, &seen->forgotten_ms)
+				  : NULL;
 	if (!end || *end)
 		return error_set(ERR_CORRUPT, "not a file of seen orders");
 	return 0;
 }
 
-static int read_line(struct seen *seen, const char *line)
+static bool read_leaf(struct seen *seen, const char *line)
 {
 	uint64_t index;
 	const char *end = read_number(line, &index);
 
 	if (!end || *end != ' ' || !is_execution(end + 1))
-		return error_set(ERR_CORRUPT, "line %zu is damaged",
-				 seen->lines + 2);
+		return false;
 	if (index >= seen->floor)
 		keep(seen, end + 1, index);
+	return true;
+}
+
+/* text: "REQUEST NOT_AFTER" */
+static bool read_spent(struct seen *seen, const char *text)
+{
+	char name[SEEN_EXECUTION_MAX];
+	const char *space = strchr(text, ' ');
+	const char *end;
+	uint64_t not_after;
+
+	if (!space || (size_t)(space - text) >= sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)(space - text), text);
+	end = read_number(space + 1, &not_after);
+	if (!is_execution(name) || !end || *end || not_after > INT64_MAX)
+		return false;
+	spend(seen, name, (int64_t)not_after);
+	return true;
+}
+
+static bool read_free(struct seen *seen, const char *name)
+{
+	if (!is_execution(name))
+		return false;
+	free(map_remove(seen->requests, name));
+	return true;
+}
+
+static int read_line(struct seen *seen, const char *line)
+{
+	const char *spent = after(line, "spent ");
+	const char *freed = after(line, "free ");
+	bool whole;
+
+	if (spent)
+		whole = read_spent(seen, spent);
+	else if (freed)
+		whole = read_free(seen, freed);
+	else
+		whole = read_leaf(seen, line);
+	if (!whole)
+		return error_set(ERR_CORRUPT, "line %zu is damaged",
+				 seen->lines + 2);
 	seen->lines++;
 	return 0;
 }
@@ -118,13 +213,26 @@ static int read_lines(struct seen *seen, struct buf *text)
 	return first ? error_set(ERR_CORRUPT, "not a file of seen orders") : 0;
 }
 
+/* Lines, without the first. */
+static size_t must_hold(const struct seen *seen)
+{
+	return seen->count + map_count(seen->requests);
+}
+
 /* Replaces the file by what is kept, and opens it at its end. */
 static int write_anew(struct seen *seen)
 {
 	CLEANUP(buf_clear) struct buf text = BUF_INIT(FILE_BYTES_MAX);
+	const struct spent *spent;
+	const char *name;
 	struct slice bytes;
+	size_t at = 0;
 
-	buf_putf(&text, "writ-seen 1 %" PRIu64 "\n", seen->floor);
+	buf_putf(&text, "writ-seen 2 %" PRIu64 " %" PRIu64 "\n", seen->floor,
+		 seen->forgotten_ms);
+	while ((spent = map_next(seen->requests, &at, &name)))
+		buf_putf(&text, "spent %s %" PRId64 "\n", name,
+			 spent->not_after_ms);
 	for (size_t i = 0; i < seen->count; i++)
 		buf_putf(&text, "%" PRIu64 " %s\n", seen->entries[i].index,
 			 seen->entries[i].execution);
@@ -134,11 +242,12 @@ static int write_anew(struct seen *seen)
 	seen->fd = open(seen->path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (seen->fd < 0)
 		return error_sys("open '%s'", seen->path);
-	seen->lines = seen->count;
+	seen->lines = must_hold(seen);
+	seen->lines_max = LINES_MAX + 2 * seen->lines;
 	return 0;
 }
 
-static int load(struct seen *seen)
+static int load(struct seen *seen, int64_t over_ms)
 {
 	CLEANUP(buf_clear) struct buf text = BUF_INIT(FILE_BYTES_MAX);
 	CLEANUP(mem_free_p) char *lock = mem_format("%s.lock", seen->path);
@@ -148,10 +257,11 @@ static int load(struct seen *seen)
 		TRY(file_read(seen->path, &text));
 		TRY(read_lines(seen, &text));
 	}
+	forget(seen, over_ms);
 	return write_anew(seen);
 }
 
-int seen_open(const char *path, struct seen **ret_seen)
+int seen_open(const char *path, int64_t over_ms, struct seen **ret_seen)
 {
 	CLEANUP(seen_close_p) struct seen *seen = mem_new(struct seen);
 	int r;
@@ -159,7 +269,8 @@ int seen_open(const char *path, struct seen **ret_seen)
 	seen->fd = -1;
 	seen->lock_fd = -1;
 	seen->path = mem_str(path);
-	r = load(seen);
+	seen->requests = map_new();
+	r = load(seen, over_ms);
 	if (r < 0)
 		return error_context(r, "'%s'", path);
 	*ret_seen = TAKE(seen);
@@ -172,54 +283,114 @@ void seen_close(struct seen *seen)
 		return;
 	fd_close_p(&seen->fd);
 	fd_close_p(&seen->lock_fd);
+	forget(seen, INT64_MAX);
+	map_free(seen->requests);
 	free(seen->path);
 	free(seen);
 }
 
-const char *seen_objection(const struct seen *seen, const char *execution,
-			   uint64_t index)
+static const char *request_objection(const struct seen *seen,
+				     const struct seen_order *order)
 {
-	if (index < seen->floor)
+	if (!order->request)
+		return NULL;
+	if (map_get(seen->requests, order->request))
+		return "its request has served already";
+	if (order->not_after_ms <= 0 ||
+	    (uint64_t)order->not_after_ms <= seen->forgotten_ms)
+		return "its request is older than what is remembered";
+	return NULL;
+}
+
+const char *seen_objection(const struct seen *seen,
+			   const struct seen_order *order)
+{
+	if (order->index < seen->floor)
 		return "its leaf is older than what is remembered";
 	for (size_t i = 0; i < seen->count; i++) {
 		const struct entry *entry = &seen->entries[i];
 
-		if (entry->index == index)
+		if (entry->index == order->index)
 			return "its leaf has served already";
-		if (index < entry->index &&
-		    !strcmp(entry->execution, execution))
+		if (order->index < entry->index &&
+		    !strcmp(entry->execution, order->execution))
 			return "a later leaf of its execution has served";
 	}
-	return NULL;
+	return request_objection(seen, order);
 }
 
-static int append(struct seen *seen, const char *execution, uint64_t index)
+/* Appends whole lines, or begins the file anew when it has grown too long;
+ * what they say is kept already. */
+static int put_lines(struct seen *seen, const char *lines, size_t count)
 {
-	char line[LINE_BYTES_MAX];
-	int len = snprintf(line, sizeof(line), "%" PRIu64 " %s\n", index,
-			   execution);
+	size_t len = strlen(lines);
 
-	if (write(seen->fd, line, (size_t)len) != len)
+	if (seen->lines >= seen->lines_max)
+		return write_anew(seen);
+	if (write(seen->fd, lines, len) != (ssize_t)len)
 		return error_sys("write '%s'", seen->path);
 	if (fdatasync(seen->fd) < 0)
 		return error_sys("sync '%s'", seen->path);
-	seen->lines++;
+	seen->lines += count;
 	return 0;
 }
 
-int seen_add(struct seen *seen, const char *execution, uint64_t index)
+static int put(struct seen *seen, const char *lines, size_t count)
 {
-	int r;
+	int r = put_lines(seen, lines, count);
+
+	if (r < 0)
+		seen->broken = true;
+	return r;
+}
+
+static int judge(const struct seen *seen, const struct seen_order *order)
+{
+	if (seen->broken)
+		return error_set(ERR_BROKEN, "an earlier write to '%s' failed",
+				 seen->path);
+	if (!is_execution(order->execution) || order->index == UINT64_MAX)
+		return error_set(ERR_SYNTAX, "'%s' is no execution",
+				 order->execution);
+	if (order->request &&
+	    (!is_execution(order->request) || order->not_after_ms <= 0))
+		return error_set(ERR_SYNTAX, "'%s' is no request",
+				 order->request);
+	return 0;
+}
+
+int seen_add(struct seen *seen, const struct seen_order *order, int64_t over_ms)
+{
+	char lines[2 * LINE_BYTES_MAX];
+	int len = 0;
+
+	TRY(judge(seen, order));
+	if (seen->lines >= seen->lines_max ||
+	    map_count(seen->requests) >= SEEN_REQUESTS_MAX)
+		forget(seen, over_ms);
+	if (order->request && map_count(seen->requests) >= SEEN_REQUESTS_MAX)
+		return error_set(ERR_LIMIT, "too many requests at a time");
+	if (order->request) {
+		spend(seen, order->request, order->not_after_ms);
+		len = snprintf(lines, sizeof(lines), "spent %s %" PRId64 "\n",
+			       order->request, order->not_after_ms);
+	}
+	keep(seen, order->execution, order->index);
+	snprintf(lines + len, sizeof(lines) - (size_t)len, "%" PRIu64 " %s\n",
+		 order->index, order->execution);
+	return put(seen, lines, order->request ? 2 : 1);
+}
+
+int seen_release(struct seen *seen, const char *request)
+{
+	char line[LINE_BYTES_MAX];
 
 	if (seen->broken)
 		return error_set(ERR_BROKEN, "an earlier write to '%s' failed",
 				 seen->path);
-	if (!is_execution(execution) || index == UINT64_MAX)
-		return error_set(ERR_SYNTAX, "'%s' is no execution", execution);
-	keep(seen, execution, index);
-	r = seen->lines < LINES_MAX ? append(seen, execution, index)
-				    : write_anew(seen);
-	if (r < 0)
-		seen->broken = true;
-	return r;
+	if (!map_get(seen->requests, request))
+		return 0;
+	snprintf(line, sizeof(line), "free %s\n", request);
+	free(map_remove(seen->requests, request));
+	return put(seen, line, 1);
 }

@@ -1,7 +1,9 @@
 #include "connectors/sdk/server.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/yaml.h"
 #include "connect/rpc.h"
@@ -139,7 +141,8 @@ static int open_authority(struct server *server)
 	if (!rows)
 		return 0;
 	TRY(note_vkey_parse(json_text(rows, "vkey", ""), &server->vkey));
-	TRY(seen_open(json_text(rows, "state", ""), &server->seen));
+	TRY(seen_open(json_text(rows, "state", ""),
+		      clock_wall_ms() - ORDER_LEEWAY_MS, &server->seen));
 	server->rules.vkey = &server->vkey;
 	server->rules.seen = server->seen;
 	return 0;
@@ -220,10 +223,18 @@ void server_close(struct server *server)
 
 static const struct schema no_rows[] = { END };
 
-static const struct schema ask_rows[] = {
-	{ "action", SCHEMA_TEXT, true, 1, 64, NULL, NULL, NULL },
-	{ "resource", SCHEMA_TEXT, true, 1, RESOURCE_MAX, NULL, NULL, NULL },
-	{ "parameters", SCHEMA_MAP, true, 0, 64, NULL, any_row, NULL },
+/* clang-format off */
+#define ASK_ROWS                                                               \
+	{ "action", SCHEMA_TEXT, true, 1, 64, NULL, NULL, NULL },              \
+	{ "resource", SCHEMA_TEXT, true, 1, RESOURCE_MAX, NULL, NULL, NULL },  \
+	{ "parameters", SCHEMA_MAP, true, 0, 64, NULL, any_row, NULL }
+/* clang-format on */
+
+static const struct schema read_rows[] = { ASK_ROWS, END };
+
+static const struct schema plan_rows[] = {
+	ASK_ROWS,
+	{ "brief", SCHEMA_FLAG, false, 0, 0, NULL, NULL, NULL },
 	END,
 };
 
@@ -245,6 +256,7 @@ static json_t *describe_actions(const struct connector_info *info)
 		json_set_text(row, "resourceType", a->resource_type);
 		json_set_text(row, "inverse", a->inverse);
 		json_set_text(row, "idempotency", a->idempotency);
+		json_set_flag(row, "takes", a->takes);
 		json_array_append_new(actions, row);
 	}
 	return actions;
@@ -298,6 +310,7 @@ static bool read_ask(const struct server *server, const json_t *params,
 		.action = json_text(params, "action", ""),
 		.resource = json_text(params, "resource", ""),
 		.parameters = json_object_in(params, "parameters"),
+		.brief = json_flag(params, "brief", false),
 	};
 	while (a->action && strcmp(a->action, ret_ask->action) != 0)
 		a++;
@@ -305,7 +318,11 @@ static bool read_ask(const struct server *server, const json_t *params,
 		discard(connector_refuse(reply, "invalid",
 					 "no action '%s' here",
 					 ret_ask->action));
-	return a->action != NULL;
+	else if (ret_ask->brief && !a->takes)
+		discard(connector_refuse(reply, "invalid",
+					 "only for what takes away is a plan "
+					 "brief"));
+	return !reply->reason[0];
 }
 
 static int plan(struct server *server, const json_t *params,
@@ -349,8 +366,13 @@ static int apply(struct server *server, const json_t *params,
 
 	if (holds)
 		TRY(server->ops->apply(server->self, &order.view, reply));
-	if (!reply->result && reply->reason[0])
-		refusal_as_result(reply);
+	if (reply->result || !reply->reason[0])
+		return 0;
+	/* What cannot be written stays spent; the file is broken then, and all
+	 * that follows is refused. */
+	if (holds && order_release(&server->rules, &order) < 0)
+		log_error("state-not-written", "order=%s", order.execution);
+	refusal_as_result(reply);
 	return 0;
 }
 
@@ -365,9 +387,9 @@ struct method_row {
 static const struct method_row methods[] = {
 	{ CONNECT_DESCRIBE, describe, no_rows, "unavailable" },
 	{ CONNECT_CHECK, check, no_rows, "unavailable" },
-	{ CONNECT_PLAN, plan, ask_rows, "unavailable" },
+	{ CONNECT_PLAN, plan, plan_rows, "unavailable" },
 	{ CONNECT_APPLY, apply, apply_rows, "unknown" },
-	{ CONNECT_READ, read_back, ask_rows, "unavailable" },
+	{ CONNECT_READ, read_back, read_rows, "unavailable" },
 };
 
 static const struct method_row *find_row(const char *name)

@@ -104,6 +104,18 @@ static void refuse_unproved(struct http_exchange *x, const char *class)
 			   "Who asks is not proved by this token.", more);
 }
 
+/* One caller does not take the places of all. */
+static bool may_wait(struct http_exchange *x, const struct caller *caller)
+{
+	CLEANUP(mem_free_p)
+	char *name = mem_format("%s:%s",
+				caller->kind == CALLER_AGENT ? "agent"
+							     : "human",
+				caller->name);
+
+	return http_set_principal(x, name);
+}
+
 bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 		struct caller *ret_caller)
 {
@@ -114,7 +126,7 @@ bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 		return false;
 	}
 	if (kinds & (1u << ret_caller->kind))
-		return true;
+		return may_wait(x, ret_caller);
 	http_reply_problem(x, 403, "wrong-caller",
 			   kinds == AGENTS
 				   ? "Only agents call this; people sign."

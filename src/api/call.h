@@ -19,7 +19,8 @@ struct api {
 struct reply_to call_reply(struct http_exchange *x);
 
 /* Proves the caller; answers 401 or 403 and returns false if it is not one of
- * the wanted kinds (a mask of 1 << CALLER_...). */
+ * the wanted kinds (a mask of 1 << CALLER_...), 503 if too many of its calls
+ * wait already. */
 bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 		struct caller *ret_caller);
 

@@ -73,11 +73,26 @@ void log_file(struct http_exchange *x, void *cookie)
 		http_reply(x, 200, type, buf_slice(&b));
 }
 
+/* Strangers learn whether it is well; why not, and what it is connected to, is
+ * for its people and for who may use its socket. */
+static bool may_see_health(struct api *api, struct http_exchange *x)
+{
+	struct caller caller;
+	const char *class = "";
+
+	if (http_is_local(x))
+		return true;
+	return http_bearer(x).len > 0 &&
+	       flow_prove(api->flow, http_bearer(x), &caller, &class) &&
+	       caller.kind == CALLER_HUMAN;
+}
+
 void health_show(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
 
-	http_reply_json(x, 200, flow_health(api->flow));
+	http_reply_json(x, 200,
+			flow_health(api->flow, may_see_health(api, x)));
 }
 
 void authority_show(struct http_exchange *x, void *cookie)

@@ -71,10 +71,12 @@ void tasks_attach(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
 	struct caller caller;
+	struct acting acting;
 	CLEANUP(json_put_p) json_t *body = NULL;
 
 	if (call_prove(api, x, AGENTS, &caller) &&
+	    call_acting(x, false, &acting) &&
 	    call_body(x, body_task_attach, &body))
-		flow_task_attach(api->flow, &caller, http_param(x, "id"), body,
-				 call_reply(x));
+		flow_task_attach(api->flow, &caller, &acting,
+				 http_param(x, "id"), body, call_reply(x));
 }

@@ -58,6 +58,7 @@ struct loop {
 	size_t timer_capacity;
 	uint64_t timer_number;
 	struct tasks deferred;
+	struct tasks *running; /* what was deferred and runs now */
 	struct tasks at_close;
 	struct task hooks[HOOKS_MAX];
 	size_t hook_count;
@@ -77,8 +78,19 @@ static void tasks_put(struct tasks *tasks, struct task task)
 
 static void tasks_run(const struct tasks *tasks)
 {
-	for (size_t i = 0; i < tasks->count; i++)
-		tasks->items[i].fn(tasks->items[i].cookie);
+	for (size_t i = 0; i < tasks->count; i++) {
+		if (tasks->items[i].fn)
+			tasks->items[i].fn(tasks->items[i].cookie);
+	}
+}
+
+/* They keep their places, so that a list can be run meanwhile. */
+static void tasks_end(struct tasks *tasks, const void *cookie)
+{
+	for (size_t i = 0; i < tasks->count; i++) {
+		if (tasks->items[i].cookie == cookie)
+			tasks->items[i].fn = NULL;
+	}
 }
 
 int loop_open(struct loop **ret_loop)
@@ -282,6 +294,13 @@ void loop_defer(struct loop *loop, void (*fn)(void *cookie), void *cookie)
 	tasks_put(&loop->deferred, (struct task){ fn, cookie });
 }
 
+void loop_defer_end(struct loop *loop, const void *cookie)
+{
+	tasks_end(&loop->deferred, cookie);
+	if (loop->running)
+		tasks_end(loop->running, cookie);
+}
+
 static void wake(struct loop *loop)
 {
 	uint64_t one = 1;
@@ -309,7 +328,9 @@ static void run_deferred(struct loop *loop)
 	if (tasks.count == 0)
 		return;
 	loop->deferred = (struct tasks){ 0 };
+	loop->running = &tasks;
 	tasks_run(&tasks);
+	loop->running = NULL;
 	free(tasks.items);
 }
 

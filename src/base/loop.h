@@ -32,8 +32,11 @@ void loop_timer_end(struct loop_timer *timer);
 /* Calls fn soon on the loop's thread, after the current callback.  Only from
  * the loop's thread. */
 void loop_defer(struct loop *loop, void (*fn)(void *cookie), void *cookie);
+/* Takes back all that is deferred with this cookie, for a cookie that goes;
+ * safe within any callback. */
+void loop_defer_end(struct loop *loop, const void *cookie);
 
-/* The same from any thread; wakes the loop. */
+/* The same as loop_defer() from any thread; wakes the loop. */
 void loop_post(struct loop *loop, void (*fn)(void *cookie), void *cookie);
 
 /* Calls fn before every wait of the loop (for work that is gathered up in one

@@ -52,6 +52,7 @@ static const struct schema action[] = {
 	TEXT("resourceType", NAME_MAX_BYTES),
 	OPTIONAL_TEXT("inverse", NAME_MAX_BYTES),
 	{ "idempotency", SCHEMA_ENUM, true, 0, 0, "natural|none", NULL, NULL },
+	FLAG("takes"),
 	END,
 };
 

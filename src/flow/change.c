@@ -641,9 +641,9 @@ int begin_log(struct flow *f, const struct flow_config *config)
 	CLEANUP(json_put_p) json_t *faults = NULL;
 	CLEANUP(json_put_p) json_t *private = json_object();
 	struct evidence_part part = { "inventory", private };
-	struct inventory *inv = NULL;
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
 	struct evidence_txn *t;
-	json_t *fields = json_object();
+	json_t *fields;
 	struct leaf_ref leaf;
 	json_t *manifest;
 	size_t at;
@@ -672,7 +672,8 @@ int begin_log(struct flow *f, const struct flow_config *config)
 			ERR_SYNTAX, "bootstrap: %s",
 			json_text(json_array_get(faults, 0), "detail", ""));
 	TRY(policy_load(f, "governance", config->policy_bundle));
-	TRY(inventory_swap(f, inv));
+	TRY(inventory_swap(f, TAKE(inv)));
+	fields = json_object();
 	json_set_text(fields, "origin", f->origin);
 	json_set_text(fields, "bundle", f->bundle_digest);
 	json_object_set(private, "manifests", manifests);

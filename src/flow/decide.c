@@ -98,37 +98,27 @@ static bool is_self_dealing(const struct flow *f, const char *agent,
 
 /* ---- evidence ---- */
 
-static json_t *vouchers_for(struct flow *f, const json_t *doc)
-{
-	json_t *found = NULL;
-	const char *subject = json_text(doc, "subject", "");
-
-	if (store_find(evidence_reader(f->evidence), NOUN_VOUCHER, "subject",
-		       subject, NULL, 64, &found) < 0)
-		return json_array();
-	return found;
-}
-
 static bool voucher_holds(const struct flow *f, const json_t *voucher,
 			  int64_t now_ms)
 {
-	int64_t expires = 0;
-
-	return clock_parse(json_text(voucher, "expires", ""), &expires) == 0 &&
-	       now_ms < expires &&
+	return now_ms < json_int(voucher, "expiresMs", 0) &&
 	       inventory_human_is_active(f->inventory,
 					 json_text(voucher, "human", ""));
 }
 
 static json_t *vouched_by(struct flow *f, const json_t *doc)
 {
-	CLEANUP(json_put_p) json_t *vouchers = vouchers_for(f, doc);
+	const json_t *vouchers = vouchers_of(f, json_text(doc, "subject", ""));
 	json_t *names = json_array();
-	const json_t *voucher;
-	size_t at;
+	int64_t now_ms = clock_wall_ms();
+	const char *key;
+	json_t *voucher;
 
-	json_array_foreach(vouchers, at, voucher)
-		json_array_append(names, json_object_get(voucher, "human"));
+	json_object_foreach((json_t *)(uintptr_t)vouchers, key, voucher) {
+		if (voucher_holds(f, voucher, now_ms))
+			json_array_append(names,
+					  json_object_get(voucher, "human"));
+	}
 	return names;
 }
 

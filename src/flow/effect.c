@@ -238,6 +238,9 @@ static const char *last_fault(struct effect *e, struct slice note)
 
 	if (why)
 		return why;
+	why = e->order.first ? NULL : arming_fault(e->flow);
+	if (why)
+		return why;
 	if (!note.len)
 		return "the keeper did not sign";
 	if (!connector_of(e->flow, e->target))

@@ -155,6 +155,7 @@ static const struct {
 	{ NOUN_CONTAINMENT, "in-force", containment_load },
 	{ NOUN_CHANGE, "waiting", load_change },
 	{ NOUN_DRILL, NULL, load_drill },
+	{ NOUN_VOUCHER, NULL, voucher_load },
 	{ NOUN_TASK, "open", task_load },
 	{ NOUN_TASK, "ending", task_load },
 	{ NOUN_GRANT, "active", grant_load },
@@ -170,6 +171,7 @@ static int load_all(struct flow *f)
 {
 	TRY(load_objects(f));
 	TRY(load_bundle(f));
+	TRY(meters_load(f));
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
 		TRY(load_state(f, loads[i].noun, loads[i].state,
 			       loads[i].load));
@@ -248,6 +250,7 @@ static void tick(void *cookie)
 	watch_clock(f);
 	refresh_trust(f);
 	once_tick(f, clock_boot_ms());
+	vouchers_tick(f, clock_wall_ms());
 	record_refusals(f);
 	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
 }
@@ -270,10 +273,12 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->asked = map_new();
 	f->grants = map_new();
 	f->places = map_new();
+	f->inflight = map_new();
 	f->changes = map_new();
 	f->containments = map_new();
 	f->meters = map_new();
 	f->drills = json_object();
+	f->vouchers = json_object();
 	f->recent = json_object();
 	f->sessions = json_object();
 	f->refusals = json_object();
@@ -369,6 +374,7 @@ static void free_requests(struct flow *f)
 
 			r->waiters = w->next;
 			loop_timer_end(w->timer);
+			answer_closing(w->reply);
 			free(w);
 		}
 		request_free(r);
@@ -390,8 +396,10 @@ void flow_close(struct flow *f)
 	FREE_ALL(f->changes, json_t, json_decref);
 	FREE_ALL(f->containments, json_t, json_decref);
 	map_free(f->places);
+	map_free(f->inflight);
 	meters_free(f->meters);
 	json_decref(f->drills);
+	json_decref(f->vouchers);
 	json_decref(f->recent);
 	json_decref(f->sessions);
 	json_decref(f->refusals);

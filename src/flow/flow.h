@@ -116,10 +116,10 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 		    struct reply_to reply);
 void flow_task_complete(struct flow *f, const struct caller *caller,
 			const char *task, struct reply_to reply);
-/* body: {"kind", "content", "tool"?} */
+/* body: {"kind", "content", "tool"?}; a key is not required. */
 void flow_task_attach(struct flow *f, const struct caller *caller,
-		      const char *task, const json_t *body,
-		      struct reply_to reply);
+		      const struct acting *acting, const char *task,
+		      const json_t *body, struct reply_to reply);
 
 /* body: {"task", "action", "target", "resource", "parameters", "mode", "ttl"}.
  * wait_ms: how long the caller would wait for an end. */
@@ -194,5 +194,5 @@ void flow_policy(struct flow *f, const struct caller *caller,
 void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
 	       struct reply_to reply);
 
-/* Health, without anything a stranger may not know: owned. */
-json_t *flow_health(struct flow *f);
+/* Health: owned.  Without details nothing that a stranger may not know. */
+json_t *flow_health(struct flow *f, bool details);

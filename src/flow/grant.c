@@ -53,27 +53,44 @@ static bool is_active(const struct grant *g)
 }
 
 /* One key for what a grant places, so that it is found by a look-up. */
-static char *place_of(const char *target, const char *resource,
-		      const json_t *parameters)
+char *place_key(const char *target, const char *resource,
+		const json_t *parameters)
 {
 	CLEANUP(mem_free_p) char *canonical = json_canonical(parameters);
 
 	return mem_format("%s\n%s\n%s", target, resource, canonical);
 }
 
-static char *grant_place_key(const struct grant *g)
+static char *grant_key(const struct grant *g)
 {
-	return place_of(json_text(g->doc, "target", ""),
-			json_text(g->doc, "resource", ""),
-			json_object_get(g->doc, "parameters"));
+	return place_key(json_text(g->doc, "target", ""),
+			 json_text(g->doc, "resource", ""),
+			 json_object_get(g->doc, "parameters"));
 }
 
 struct grant *grant_find_same(struct flow *f, const char *target,
 			      const char *resource, const json_t *parameters)
 {
-	CLEANUP(mem_free_p) char *key = place_of(target, resource, parameters);
+	CLEANUP(mem_free_p) char *key = place_key(target, resource, parameters);
 
 	return map_get(f->places, key);
+}
+
+bool grant_is_live(const struct grant *g)
+{
+	return g && is_active(g) && !g->busy && !g->gone;
+}
+
+bool grant_is_held_by_others(const struct grant *g, const char *task)
+{
+	const json_t *holder;
+	size_t at;
+
+	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
+		if (strcmp(json_text(holder, "task", ""), task) != 0)
+			return true;
+	}
+	return false;
 }
 
 /* ---- timers ---- */
@@ -143,8 +160,9 @@ static json_t *holder_of(const struct request *r)
 {
 	const struct task *task =
 		task_find(r->flow, json_text(r->doc, "task", ""));
-	int64_t ends =
-		clock_wall_ms() + json_int(r->doc, "ttlSeconds", 0) * 1000;
+	/* From when the effect could happen, not from when it was found. */
+	int64_t ends = json_int(r->doc, "armedAtMs", clock_wall_ms()) +
+		       json_int(r->doc, "ttlSeconds", 0) * 1000;
 	int64_t window = task ? json_int(task->doc, "expiresMs", 0) : 0;
 	json_t *holder = json_object();
 
@@ -167,7 +185,7 @@ static struct grant *grant_new(struct flow *f, json_t *owned_doc)
 	g->doc = owned_doc;
 	snprintf(g->id, sizeof(g->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->grants, g->id, g);
-	key = grant_place_key(g);
+	key = grant_key(g);
 	map_put(f->places, key, g);
 	return g;
 }
@@ -281,7 +299,7 @@ static void settle_tasks(struct flow *f, const json_t *tasks)
 
 static void forget_place(struct grant *g)
 {
-	CLEANUP(mem_free_p) char *key = grant_place_key(g);
+	CLEANUP(mem_free_p) char *key = grant_key(g);
 
 	if (map_get(g->flow->places, key) == g)
 		map_remove(g->flow->places, key);
@@ -571,6 +589,15 @@ void grant_release(struct grant *g, const char *task, const char *why)
 	g->timer = NULL;
 	g->backoff_ms = 0;
 	end_now(g);
+}
+
+void grant_end(struct grant *g, const char *why)
+{
+	if (!g || !is_active(g))
+		return;
+	remember_holders(g, NULL);
+	json_set_new(g->doc, "holders", json_array());
+	grant_release(g, NULL, why);
 }
 
 static bool is_held_by(const struct grant *g, const char *task)

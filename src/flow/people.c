@@ -12,6 +12,7 @@
 enum {
 	SESSION_MS = 8 * 3600 * 1000,
 	SESSIONS_MAX = 4096,
+	SESSIONS_OF_ONE = 16, /* of a human; another one ends the oldest */
 };
 
 static const char session_prefix[] = "writs_";
@@ -165,6 +166,28 @@ static void drop_old_sessions(struct flow *f)
 	}
 }
 
+/* Makes room for one more session of a human. */
+static void drop_surplus_sessions(struct flow *f, const char *human)
+{
+	const char *oldest = NULL;
+	int64_t least = INT64_MAX;
+	size_t count = 0;
+	const char *key;
+	json_t *session;
+
+	json_object_foreach(f->sessions, key, session) {
+		if (strcmp(json_text(session, "human", ""), human) != 0)
+			continue;
+		count++;
+		if (json_int(session, "until", 0) < least) {
+			least = json_int(session, "until", 0);
+			oldest = key;
+		}
+	}
+	if (count >= SESSIONS_OF_ONE)
+		json_object_del(f->sessions, oldest);
+}
+
 static char *session_new(struct flow *f, const char *human)
 {
 	CLEANUP(mem_free_p) char *secret = NULL;
@@ -200,6 +223,7 @@ void flow_login(struct flow *f, const json_t *signed_form,
 	if (!signed_take(f, signed_form, STATEMENT_LOGIN, reply, &s))
 		return;
 	drop_old_sessions(f);
+	drop_surplus_sessions(f, s.human);
 	if (json_object_size(f->sessions) >= SESSIONS_MAX) {
 		statement_clear(&s);
 		answer_problem(reply, ANSWER_BUSY, "busy",

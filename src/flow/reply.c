@@ -30,6 +30,12 @@ void answer_problem(struct reply_to reply, enum answer_kind kind,
 		reply.fn(reply.cookie, &a);
 }
 
+void answer_closing(struct reply_to reply)
+{
+	answer_problem(reply, ANSWER_UNAVAILABLE, "closing",
+		       "The authority is closing; ask again later.");
+}
+
 struct pending {
 	struct reply_to reply;
 	enum answer_kind kind;

@@ -25,7 +25,7 @@ enum {
 	RESUMES_MAX = 120,
 	PLAN_MAX =
 		256 * 1024, /* bytes: what people can sign and the log hold */
-	REREADS_ABSENT = 2, /* equal looks that close it as not applied */
+	REREADS_ABSENT = 3, /* equal looks that close it as not applied */
 	DEFAULT_APPROVAL_S = 4 * 3600,
 	WAIT_MAX_MS = 30 * 1000, /* longest a call is kept waiting */
 };
@@ -46,7 +46,7 @@ json_t *request_view(const json_t *doc)
 		"expires",    "decision", "digest",	"approvals",
 		"waitingFor", "outcome",  "grant",	"rollbackToken",
 		"rollbackOf", "sponsor",  "adoptedAs",	"evidence",
-		"tier",	      "adviceOf", "execution"
+		"tier",	      "adviceOf", "execution",	"attestedBy"
 	};
 	json_t *view = json_object();
 	json_t *found = json_object_get(doc, "found");
@@ -59,6 +59,19 @@ json_t *request_view(const json_t *doc)
 	}
 	if (found)
 		json_object_set(view, "plan", found);
+	return view;
+}
+
+/* What of it an agent may know: nothing of the target where it was denied, or
+ * may not read so much. */
+json_t *request_agent_view(const json_t *doc)
+{
+	json_t *view = request_view(doc);
+
+	if (json_flag(doc, "concealed", false) ||
+	    !strcmp(json_text(doc, "state", ""),
+		    request_state_name(REQUEST_DENIED)))
+		json_object_del(view, "plan");
 	return view;
 }
 
@@ -105,12 +118,51 @@ static void forget_asked(struct request *r)
 		map_remove(r->flow->asked, asked);
 }
 
+/* ---- the place: one effect at a time ---- */
+
+static char *place_of(const struct request *r)
+{
+	const json_t *found = json_object_get(r->doc, "found");
+
+	return place_key(json_text(r->doc, "target", ""),
+			 json_text(found, "resource", ""),
+			 json_object_get(found, "parameters"));
+}
+
+/* Whether an effect on the same is under way: a request that is armed or whose
+ * outcome is unknown, or the end of a grant. */
+static bool place_is_taken(const struct request *r)
+{
+	CLEANUP(mem_free_p) char *place = place_of(r);
+	const struct request *other = map_get(r->flow->inflight, place);
+	const struct grant *g = map_get(r->flow->places, place);
+
+	return (other && other != r) || (g && !g->gone && !grant_is_live(g));
+}
+
+static void take_place(struct request *r)
+{
+	free(r->place);
+	r->place = place_of(r);
+	map_put(r->flow->inflight, r->place, r);
+}
+
+static void leave_place(struct request *r)
+{
+	if (r->place && map_get(r->flow->inflight, r->place) == r)
+		map_remove(r->flow->inflight, r->place);
+	free(r->place);
+	r->place = NULL;
+}
+
 void request_free(struct request *r)
 {
+	leave_place(r);
 	forget_asked(r);
 	loop_timer_end(r->expiry);
 	loop_timer_end(r->reread);
 	json_decref(r->doc);
+	free(r->to_read);
 	free(r->key);
 	free(r->route);
 	free(r);
@@ -162,7 +214,7 @@ static void tell_doc(const json_t *doc, enum request_state state, bool reading,
 		.kind = kind,
 		.code = kind == ANSWER_DENIED ? "denied" : NULL,
 		.detail = json_text(decision, "forAgent", "Denied."),
-		.body = request_view(doc),
+		.body = request_agent_view(doc),
 	};
 
 	reply.fn(reply.cookie, &a);
@@ -189,7 +241,12 @@ static void waiter_timeout(void *cookie)
 	while (*place != w)
 		place = &(*place)->next;
 	*place = w->next;
-	tell_doc(w->request->doc, w->request->state, w->reading, w->reply);
+	if (w->request->commits > 0 || !w->request->recorded)
+		answer_problem(w->reply, ANSWER_UNAVAILABLE, "not-recorded",
+			       "It is not recorded yet; ask again.");
+	else
+		tell_doc(w->request->doc, w->request->state, w->reading,
+			 w->reply);
 	free(w);
 }
 
@@ -310,6 +367,8 @@ static json_t *decision_fields(const struct request *r, const struct decided *d)
 	json_set_text(fields, "bundle", r->flow->bundle_digest);
 	json_set_text(fields, "cause", json_text(d->decision, "cause", NULL));
 	json_set_text(fields, "digest", json_text(r->doc, "digest", NULL));
+	json_set_text(fields, "attestedBy",
+		      json_text(r->doc, "attestedBy", NULL));
 	json_set_text(fields, "rollbackOf",
 		      json_text(r->doc, "rollbackOf", NULL));
 	json_set_new(fields, "policies", policy_ids(d->decision));
@@ -382,7 +441,7 @@ static void record_advice(struct request *r, const struct decided *d)
 	/* What carrying it out would take, so that a human can judge. */
 	json_set_text(as_execute, "mode", "execute");
 	decide(r->flow, task, as_execute, json_object_get(r->doc, "found"),
-	       true, &execute);
+	       &execute);
 	json_object_set(json_object_get(r->doc, "decision"), "ifExecuted",
 			execute.decision);
 	json_set_text(json_object_get(r->doc, "decision"), "ifExecutedRoute",
@@ -527,23 +586,31 @@ static void start_effect(struct request *r, uint64_t armed)
 	effect_run(r->flow, &order);
 }
 
-static void count_act(struct request *r)
+/* Counts an act once, in the transaction that arms it: the document says so for
+ * the next start. */
+static void count_act(struct request *r, struct evidence_txn *t)
 {
-	const struct action *action =
-		action_find(json_text(r->doc, "action", ""));
 	struct task *task = task_find(r->flow, json_text(r->doc, "task", ""));
 	json_t *touched = json_object_get(task->doc, "planesTouched");
+	json_t *counted = json_object();
 	struct classification class;
 
 	if (!decide_classify(r->flow, r->doc, json_object_get(r->doc, "found"),
-			     &class))
+			     &class)) {
+		json_decref(counted);
 		return;
-	meter_add(r->flow, json_text(r->doc, "agent", ""), action,
-		  drill_passed(r->flow, json_text(r->doc, "target", ""),
-			       action->name, clock_wall_ms()),
-		  class.plane, clock_wall_ms());
+	}
+	json_set_int(counted, "atMs", clock_wall_ms());
+	json_set_text(counted, "plane", class.plane);
+	json_set_flag(counted, "reversible",
+		      drill_passed(r->flow, json_text(r->doc, "target", ""),
+				   json_text(r->doc, "action", ""),
+				   clock_wall_ms()));
+	json_set_new(r->doc, "counted", counted);
+	meter_count(r->flow, r->doc);
 	if (!json_has_text(touched, class.plane))
 		json_array_append_new(touched, json_string(class.plane));
+	evidence_put(t, NOUN_TASK, task->id, task->doc);
 }
 
 /* Every signature is over exactly the plan that is being armed. */
@@ -584,7 +651,7 @@ static void arm(struct request *r, const struct decided *d)
 	if (!json_text(r->doc, "execution", NULL)) {
 		id_new("exe", execution);
 		json_set_text(r->doc, "execution", execution);
-		count_act(r);
+		count_act(r, t);
 	}
 	json_set_int(r->doc, "attempts", json_int(r->doc, "attempts", 0) + 1);
 	decision_leaf(r, t, d);
@@ -595,6 +662,8 @@ static void arm(struct request *r, const struct decided *d)
 	     "an armed leaf");
 	note_leaf(r, "armed", &leaf);
 	json_set_int(r->doc, "armedLeaf", (int64_t)leaf.index);
+	json_set_int(r->doc, "armedAtMs", clock_wall_ms());
+	take_place(r);
 	request_put(r, t);
 	evidence_commit(t, armed_durable, r);
 	start_effect(r, leaf.index);
@@ -614,7 +683,8 @@ static void make_plan(struct request *r, int64_t ttl_s,
 	struct digest intent =
 		digest_of(slice_str(json_text(task->doc, "intent", "")));
 	const struct target *target = map_get(f->targets, target_name);
-	struct classification class = { .tier = TIER_HIGHEST };
+	struct classification class = { .tier = TIER_HIGHEST,
+					.sensitivity = SENSITIVITY_HIGHEST };
 	char target_digest[DIGEST_TEXT_LEN];
 	char intent_digest[DIGEST_TEXT_LEN];
 	struct plan_parts parts;
@@ -624,6 +694,13 @@ static void make_plan(struct request *r, int64_t ttl_s,
 	discard(decide_classify(f, r->doc, json_object_get(r->doc, "found"),
 				&class));
 	json_set_int(r->doc, "tier", class.tier);
+	json_set_flag(r->doc, "concealed",
+		      class.sensitivity >
+			      json_int(inventory_spec(f->inventory,
+						      MANIFEST_AGENT,
+						      json_text(r->doc, "agent",
+								"")),
+				       "clearance", 0));
 	parts = (struct plan_parts){
 		.purpose = purpose_of(r),
 		.request = r->id,
@@ -672,11 +749,14 @@ static struct grant *held_already(struct request *r)
 	const struct action *action =
 		action_find(json_text(r->doc, "action", ""));
 
+	struct grant *g;
+
 	if (!action->grants || !json_flag(found, "noChange", false))
 		return NULL;
-	return grant_find_same(r->flow, json_text(r->doc, "target", ""),
-			       json_text(found, "resource", ""),
-			       json_object_get(found, "parameters"));
+	g = grant_find_same(r->flow, json_text(r->doc, "target", ""),
+			    json_text(found, "resource", ""),
+			    json_object_get(found, "parameters"));
+	return grant_is_live(g) ? g : NULL;
 }
 
 static void join_grant(struct request *r, struct grant *g,
@@ -701,12 +781,19 @@ static void join_grant(struct request *r, struct grant *g,
 	evidence_commit(t, told, r);
 }
 
+static void request_unavailable(struct request *r, const char *detail);
+static bool may_try_again(struct request *r);
+static void try_again(struct request *r);
+
 /* Allowed on the facts as they stand, with a plan that was made just now. */
 static void go(struct request *r, const struct decided *d)
 {
 	struct grant *g = held_already(r);
+	const char *fault = arming_fault(r->flow);
 
-	if (g)
+	if (fault)
+		request_unavailable(r, fault);
+	else if (g)
 		join_grant(r, g, d);
 	else
 		arm(r, d);
@@ -724,22 +811,39 @@ static void act_on(struct request *r, const struct decided *d)
 		go(r, d);
 }
 
-/* Whether another task than this holds what a rollback of doc would undo. */
-static bool held_by_others(struct flow *f, const json_t *doc, const char *task)
+/*
+ * Why what a rollback would undo must stay, or NULL.  Taking back is for a
+ * grant that stands as it was placed and that nobody else holds; what somebody
+ * gave outside is never Writ's to remove.
+ */
+static const char *rollback_fault(struct flow *f, const json_t *doc,
+				  const char **ret_cause)
 {
-	const json_t *found = json_object_get(doc, "found");
-	struct grant *g = grant_find_same(f, json_text(doc, "target", ""),
-					  json_text(found, "resource", ""),
-					  json_object_get(found, "parameters"));
-	const json_t *holder;
-	size_t at;
+	const char *id = json_text(doc, "undoesGrant", NULL);
+	const struct grant *g = id ? map_get(f->grants, id) : NULL;
 
-	json_array_foreach(g ? json_object_get(g->doc, "holders") : NULL, at,
-			   holder) {
-		if (strcmp(json_text(holder, "task", ""), task) != 0)
-			return true;
-	}
-	return false;
+	if (!id)
+		return NULL;
+	*ret_cause = "conflict";
+	if (!grant_is_live(g))
+		return "What it placed does not stand any more.";
+	*ret_cause = "held-by-others";
+	if (grant_is_held_by_others(g, json_text(doc, "undoesTask", "")))
+		return "Another task holds it, too: it ends when its last "
+		       "holder does.";
+	return NULL;
+}
+
+/* Somebody changes the same just now: look again when that is over. */
+static void wait_for_place(struct request *r)
+{
+	if (r->state == REQUEST_PLANNING)
+		request_step(r, REQUEST_EVENT_PLAN_AGAIN);
+	if (may_try_again(r))
+		try_again(r);
+	else
+		request_unavailable(r, "Another change of the same is under "
+				       "way and does not end.");
 }
 
 /*
@@ -797,8 +901,8 @@ static void plan_and_decide(struct request *r, const struct task *task,
 			    char digest[DIGEST_TEXT_LEN], char **ret_text,
 			    struct decided *ret)
 {
-	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), true,
-	       ret);
+	approvals_review(r->flow, task, r->doc);
+	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), ret);
 	make_plan(r,
 		  ret->route == ROUTE_DENY ? json_int(r->doc, "ttlSeconds", 0)
 					   : ret->ttl_s,
@@ -815,17 +919,22 @@ static void plan_arrived(struct request *r, const json_t *found)
 		task_find(r->flow, json_text(r->doc, "task", ""));
 	CLEANUP(mem_free_p) char *text = NULL;
 	char digest[DIGEST_TEXT_LEN];
-	bool again = r->state == REQUEST_REPLANNING;
+	bool again = r->state == REQUEST_REPLANNING &&
+		     json_text(r->doc, "digest", NULL);
+	const char *cause = "";
+	const char *why;
 	struct decided d;
 
 	json_object_set(r->doc, "found", (json_t *)(uintptr_t)found);
 	judge_as_held(r);
 	note_gainer(r, json_object_get(r->doc, "found"));
-	if (json_text(r->doc, "undoesTask", NULL) &&
-	    held_by_others(r->flow, r->doc,
-			   json_text(r->doc, "undoesTask", ""))) {
-		request_close(r, REQUEST_EVENT_STATE_DIFFERS, "held-by-others",
-			      "Another task holds it, too.");
+	if (place_is_taken(r)) {
+		wait_for_place(r);
+		return;
+	}
+	why = rollback_fault(r->flow, r->doc, &cause);
+	if (why) {
+		request_close(r, REQUEST_EVENT_STATE_DIFFERS, cause, why);
 		return;
 	}
 	if (json_flag(found, "noChange", false) && !held_already(r)) {
@@ -878,11 +987,35 @@ static void plan_refused(struct request *r, const struct connector_result *p)
 		      p->reason, p->detail);
 }
 
+static void resume(void *cookie);
+
+/* What people have signed is tried until it expires, other things for a
+ * minute. */
+static bool may_try_again(struct request *r)
+{
+	if (r->state != REQUEST_REPLANNING)
+		return false;
+	return json_array_size(json_object_get(r->doc, "approvals")) > 0 ||
+	       r->resumes++ < RESUMES_MAX;
+}
+
+static void try_again(struct request *r)
+{
+	r->reread = loop_timer(r->flow->loop, RESUME_MS, resume, r);
+}
+
 static bool is_too_large(const json_t *found)
 {
 	CLEANUP(mem_free_p) char *text = json_canonical(found);
 
 	return strlen(text) > PLAN_MAX;
+}
+
+/* The connector gave no plan, and not because of what was asked. */
+static bool is_passing(const struct connector_result *p)
+{
+	return p->status != CONNECT_OK && (p->status != CONNECT_REFUSED ||
+					   !strcmp(p->reason, "unavailable"));
 }
 
 static void plan_done(void *cookie, const struct connector_result *p)
@@ -894,7 +1027,12 @@ static void plan_done(void *cookie, const struct connector_result *p)
 		task ? task_fault(task, clock_wall_ms()) : "the task is gone";
 
 	r->busy = false;
-	if (r->cancelled || fault)
+	/* What is recorded is taken up at the next start as it stands. */
+	if (r->flow->closing)
+		return;
+	if (!r->cancelled && !fault && is_passing(p) && may_try_again(r))
+		try_again(r);
+	else if (r->cancelled || fault)
 		request_close(r, REQUEST_EVENT_CANCEL, "cancelled",
 			      fault ? fault : "withdrawn");
 	else if (p->status == CONNECT_OK && is_too_large(p->json))
@@ -939,6 +1077,20 @@ void request_plan(struct request *r)
 		       CONNECTOR_NORMAL, 0, plan_done, r);
 }
 
+static bool has_expired(const struct request *r)
+{
+	int64_t expires = json_int(r->doc, "expiresMs", 0);
+
+	return expires && clock_wall_ms() >= expires;
+}
+
+/* As may_try_again(), for what waits with all its signatures, too. */
+static bool may_wait(struct request *r)
+{
+	return json_array_size(json_object_get(r->doc, "approvals")) > 0 ||
+	       r->resumes++ < RESUMES_MAX;
+}
+
 static bool target_is_up(const struct request *r)
 {
 	const struct target *t =
@@ -962,8 +1114,11 @@ static void resume(void *cookie)
 		return;
 	if (fault)
 		request_withdraw(r, fault);
-	else if (!target_is_up(r) && r->resumes++ < RESUMES_MAX)
-		r->reread = loop_timer(r->flow->loop, RESUME_MS, resume, r);
+	else if (has_expired(r))
+		request_close(r, REQUEST_EVENT_EXPIRE, "unanswered",
+			      "It could not be carried out in time.");
+	else if (!target_is_up(r) && may_wait(r))
+		try_again(r);
 	else if (r->state == REQUEST_WAITING)
 		request_reconsider(r);
 	else
@@ -989,10 +1144,9 @@ void request_reconsider(struct request *r)
 
 	loop_timer_end(r->reread);
 	r->reread = NULL;
-	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), true,
-	       &d);
-	if (d.route == ROUTE_AUTO && !target_is_up(r) &&
-	    r->resumes++ < RESUMES_MAX) {
+	approvals_review(r->flow, task, r->doc);
+	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), &d);
+	if (d.route == ROUTE_AUTO && !target_is_up(r) && may_wait(r)) {
 		wait_for_target(r);
 	} else if (d.route == ROUTE_AUTO) {
 		request_step(r, REQUEST_EVENT_PLAN_AGAIN);
@@ -1032,19 +1186,59 @@ static void settle_grants(struct request *r, struct evidence_txn *t)
 	const json_t *found = json_object_get(r->doc, "found");
 	const struct action *action =
 		action_find(json_text(r->doc, "action", ""));
+	struct grant *g =
+		grant_find_same(r->flow, json_text(r->doc, "target", ""),
+				json_text(found, "resource", ""),
+				json_object_get(found, "parameters"));
+
+	if (action->grants && json_flag(r->doc, "restores", false))
+		return; /* what stood before Writ came stands again */
+	if (action->grants && grant_is_live(g)) {
+		grant_join(g, r, t);
+	} else if (action->grants) {
+		grant_place(r, t);
+	} else if (g && !g->busy && r->state == REQUEST_DONE) {
+		/* What was not read back as gone goes on standing; one whose
+		 * end is under way will find that it is gone. */
+		json_set_text(r->doc, "endedGrant", g->id);
+		grant_gone(g, t, "undone by a request");
+	}
+}
+
+/*
+ * Nobody's word ends or spares a grant: after a resolution the target is asked
+ * what stands, and what should not is taken back.
+ */
+static void settle_by_reading(struct request *r, struct evidence_txn *t)
+{
+	const json_t *found = json_object_get(r->doc, "found");
+	const struct action *action =
+		action_find(json_text(r->doc, "action", ""));
 	struct grant *g;
 
-	if (action->grants) {
+	if (action->grants && !json_flag(r->doc, "restores", false))
 		grant_place(r, t);
-		return;
-	}
 	g = grant_find_same(r->flow, json_text(r->doc, "target", ""),
 			    json_text(found, "resource", ""),
 			    json_object_get(found, "parameters"));
-	/* What was not read back as gone goes on standing; one whose end is
-	 * under way will find that it is gone. */
-	if (g && !g->busy && r->state == REQUEST_DONE)
-		grant_gone(g, t, "undone by a request");
+	if (g)
+		r->to_read = mem_str(g->id);
+}
+
+enum { OBSERVED_MAX = 64 * 1024 }; /* bytes kept of what a target showed */
+
+/* A connector cannot make an outcome too large to record. */
+static void keep_observed(json_t *outcome, json_t *observed)
+{
+	CLEANUP(mem_free_p) char *text = NULL;
+
+	if (!observed)
+		return;
+	text = json_canonical(observed);
+	if (strlen(text) <= OBSERVED_MAX)
+		json_object_set(outcome, "observed", observed);
+	else
+		json_set_text(outcome, "observed", "too large to keep");
 }
 
 static void record_outcome(struct request *r, enum request_event event,
@@ -1062,8 +1256,7 @@ static void record_outcome(struct request *r, enum request_event event,
 	request_step(r, event);
 	json_set_text(outcome, "effect", effect);
 	json_set_text(outcome, "detail", detail);
-	if (observed)
-		json_object_set(outcome, "observed", observed);
+	keep_observed(outcome, observed);
 	json_set_new(r->doc, "outcome", outcome);
 	json_set_text(fields, "effect", effect);
 	json_set_text(fields, "state", request_state_name(r->state));
@@ -1074,7 +1267,9 @@ static void record_outcome(struct request *r, enum request_event event,
 	     "an outcome's leaf");
 	note_leaf(r, "outcome", &leaf);
 	containment_note(f, r->id, request_state_name(r->state), &leaf, t);
-	if (r->state == REQUEST_DONE || r->state == REQUEST_PARTIAL) {
+	if (r->resolved) {
+		settle_by_reading(r, t);
+	} else if (r->state == REQUEST_DONE || r->state == REQUEST_PARTIAL) {
 		json_set_text(r->doc, "rollbackToken",
 			      json_text(r->doc, "execution", ""));
 		settle_grants(r, t);
@@ -1083,8 +1278,13 @@ static void record_outcome(struct request *r, enum request_event event,
 			undone(f, json_text(r->doc, "rollbackOf", ""), t,
 			       r->id);
 	}
+	if (r->state != REQUEST_UNKNOWN)
+		leave_place(r);
 	request_put(r, t);
 	evidence_commit(t, told, r);
+	if (r->to_read)
+		grant_end(map_get(f->grants, r->to_read),
+			  "its outcome was resolved by a human");
 	grant_check_orphan(r);
 }
 
@@ -1207,6 +1407,7 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 	struct statement s;
 	const char *owner;
 	bool as_applied;
+	bool grants;
 
 	if (!signed_take(f, signed_form, STATEMENT_RESOLVE, reply, &s))
 		return;
@@ -1243,8 +1444,10 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 		r->reread = NULL;
 		as_applied =
 			!strcmp(json_text(s.body, "outcome", ""), "applied");
+		grants = action_find(json_text(r->doc, "action", ""))->grants;
 		r->recorded = false; /* told once this is durable */
 		request_wait(r, WAIT_MAX_MS, reply);
+		r->resolved = !as_applied || !grants;
 		record_outcome(r,
 			       as_applied ? REQUEST_EVENT_AS_PLANNED
 					  : REQUEST_EVENT_NOT_APPLIED,
@@ -1337,6 +1540,8 @@ json_t *request_doc_of(const struct caller *caller, const json_t *body)
 	json_set_text(doc, "id", id);
 	json_set_text(doc, "agent", caller->name);
 	json_set_text(doc, "mode", "execute");
+	if (caller->expires_ms) /* a token proved it */
+		json_set_text(doc, "attestedBy", "token");
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		json_t *value = json_object_get(body, members[i]);
 
@@ -1393,7 +1598,7 @@ void request_start(struct flow *f, const struct caller *caller,
 
 	keep_call(r, caller, acting);
 	request_wait(r, wait_ms > 0 ? wait_ms : 1, reply);
-	decide(f, task, r->doc, NULL, true, &d);
+	decide(f, task, r->doc, NULL, &d);
 	if (d.route == ROUTE_DENY)
 		record_denial(r, &d);
 	else
@@ -1616,6 +1821,11 @@ static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 	doc = request_doc_of(caller, wanted);
 	json_set_text(doc, "rollbackOf", json_text(original, "id", ""));
 	json_set_text(doc, "undoesTask", json_text(original, "task", ""));
+	json_set_text(
+		doc, "undoesGrant",
+		json_text(json_object_get(original, "grant"), "id", NULL));
+	json_set_flag(doc, "restores",
+		      !json_text(original, "endedGrant", NULL));
 	json_set_new(doc, "base", base_of(original));
 	json_set_flag(doc, "ownRollback",
 		      !strcmp(json_text(original, "agent", ""), caller->name));
@@ -1628,6 +1838,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 			   struct reply_to reply)
 {
 	CLEANUP(json_put_p) json_t *original = NULL;
+	const struct grant *g;
 	json_t *doc;
 	const struct task *task;
 
@@ -1647,7 +1858,9 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 			       json_text(original, "state", ""));
 		return;
 	}
-	if (held_by_others(f, original, json_text(original, "task", ""))) {
+	g = map_get(f->grants,
+		    json_text(json_object_get(original, "grant"), "id", ""));
+	if (g && grant_is_held_by_others(g, json_text(original, "task", ""))) {
 		answer_problem(reply, ANSWER_CONFLICT, "held-by-others",
 			       "Another task holds it, too. Complete the task: "
 			       "it ends when its last holder does.");
@@ -1660,7 +1873,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 		return;
 	}
 	task = bound_task(f, caller, json_text(doc, "task", ""), reply);
-	if (!task) {
+	if (!task || answered_as_wrong(f, doc, task, reply)) {
 		json_decref(doc);
 		return;
 	}
@@ -1681,7 +1894,7 @@ void flow_explain(struct flow *f, const struct caller *caller,
 	if (!task || answered_as_wrong(f, body, task, reply))
 		return;
 	doc = request_doc_of(caller, body);
-	decide(f, task, doc, NULL, true, &d);
+	decide(f, task, doc, NULL, &d);
 	out = json_object();
 	json_set_text(out, "route", route_name(d.route));
 	json_object_set(out, "decision", d.decision);
@@ -1720,6 +1933,7 @@ void request_load(struct flow *f, json_t *doc)
 	} else if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||
 		   r->state == REQUEST_UNKNOWN) {
 		/* Nobody can tell what happened: it is read, never redone. */
+		take_place(r);
 		if (r->state == REQUEST_READING)
 			r->state = REQUEST_ARMED;
 		if (r->state == REQUEST_ARMED)

@@ -55,7 +55,10 @@ struct request {
 	bool bound;	      /* key and token of the call are durable */
 	struct caller caller; /* of the creating call */
 	struct acting acting;
-	char *key; /* owned copies that acting points to */
+	bool resolved; /* its outcome is a human's word: the target is asked */
+	char *to_read; /* id of the grant that is asked about */
+	char *place; /* while it is armed or unknown: nobody else changes it */
+	char *key;   /* owned copies that acting points to */
 	char *route;
 	bool cancelled; /* to be withdrawn as soon as it is not busy */
 };
@@ -90,6 +93,9 @@ struct flow {
 	struct trust *trust;
 	struct svid_cache *svids;
 	struct loop_timer *tick;
+	struct loop_timer *freeze; /* of what was contained at the start */
+	struct reading *readings;  /* that have not been answered */
+	bool unlinked;		   /* quarantines are not in linked */
 	int64_t clock_offset_ms; /* wall minus boot clock when last sound */
 	bool clock_stepped;
 
@@ -99,9 +105,13 @@ struct flow {
 	struct map *asked;	  /* what an agent asks -> its request */
 	struct map *grants;	  /* not ended */
 	struct map *places;	  /* what a grant places -> grant */
+	struct map *inflight;	  /* place -> request that changes it now */
 	struct map *changes;	  /* waiting for signatures: json_t */
+	struct map *activations;  /* the same, by bundle: json_t */
 	struct map *containments; /* in force: json_t */
 	struct map *meters;	  /* agent -> meter */
+	json_t *vouchers;	  /* subject -> "human kind" -> document */
+	int64_t vouchers_ms;	  /* boot clock: when they are looked over */
 	json_t *drills;		  /* "target/action" -> {"build", "at", "ok"} */
 	json_t *recent;		  /* seen values and keys not yet durable */
 	json_t *sessions;	  /* digest of token -> {"human", "expires"} */
@@ -116,6 +126,9 @@ void answer(struct reply_to reply, enum answer_kind kind, json_t *owned_body);
 PRINTF_LIKE(4, 5)
 void answer_problem(struct reply_to reply, enum answer_kind kind,
 		    const char *code, const char *format, ...);
+
+/* For who still waits when the authority closes. */
+void answer_closing(struct reply_to reply);
 
 /* Commits t, then answers. */
 void commit_answer(struct flow *f, struct evidence_txn *t,
@@ -190,6 +203,7 @@ json_t *request_doc_of(const struct caller *caller, const json_t *body);
 struct request *request_find(struct flow *f, const char *id);
 void request_load(struct flow *f, json_t *doc);
 json_t *request_view(const json_t *doc);
+json_t *request_agent_view(const json_t *doc);
 void request_free(struct request *r);
 /* Moves r along the table; a step that is not there ends the process. */
 void request_step(struct request *r, enum request_event event);
@@ -232,7 +246,7 @@ void decided_clear(struct decided *d);
  *   are then at their best.
  */
 void decide(struct flow *f, const struct task *task, const json_t *doc,
-	    const json_t *found, bool attested, struct decided *ret);
+	    const json_t *found, struct decided *ret);
 /* Who gains by found, who owns them; fills arrays (owned). */
 void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 		   json_t **ret_humans, json_t **ret_agents,
@@ -240,10 +254,27 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 bool decide_classify(const struct flow *f, const json_t *doc,
 		     const json_t *found, struct classification *ret);
 
+/* ---- sign.c: signatures under requests, vouchers ---- */
+
+/* Takes the signatures under doc that do not count any more out of it: of a key
+ * that was taken from its human, without the step-up that is asked for now, or
+ * of somebody whom policy does not let sign now. */
+void approvals_review(struct flow *f, const struct task *task, json_t *doc);
+
+void voucher_load(struct flow *f, json_t *doc);
+/* What is vouched for a subject: "human kind" -> document; borrowed, may be
+ * NULL. */
+const json_t *vouchers_of(const struct flow *f, const char *subject);
+/* Drops what has expired, at most once a minute and a bounded number. */
+void vouchers_tick(struct flow *f, int64_t now_ms);
+
 /* ---- meter.c: counters in a window ---- */
 
-void meter_add(struct flow *f, const char *agent, const struct action *action,
-	       bool reversible, const char *plane, int64_t at_ms);
+/* Counts the request of doc as its member "counted" says: {"atMs", "plane",
+ * "reversible"}. */
+void meter_count(struct flow *f, const json_t *doc);
+/* Counts what the last 24 hours left in the database. */
+MUST_USE int meters_load(struct flow *f);
 void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 		const struct action *action, bool reversible, const char *plane,
 		struct facts *ret);
@@ -290,11 +321,22 @@ void effect_read(struct flow *f, const char *target, const char *plan,
 		 void *cookie);
 /* One thing less in flight: closing may go on. */
 void effect_settled(struct flow *f);
+/* Forgets readings nobody answers any more. */
+void readings_drop(struct flow *f);
 /* Nothing may be armed now: why, or NULL. */
 const char *arming_fault(struct flow *f);
 
 /* ---- grant.c ---- */
 
+/* One name for what a change places or takes: one membership of one target;
+ * owned. */
+char *place_key(const char *target, const char *resource,
+		const json_t *parameters);
+/* It stands, and no end of it is under way; g may be NULL. */
+bool grant_is_live(const struct grant *g);
+bool grant_is_held_by_others(const struct grant *g, const char *task);
+/* Ends a grant whatever holds it: the target is asked what stands. */
+void grant_end(struct grant *g, const char *why);
 struct grant *grant_find_same(struct flow *f, const char *target,
 			      const char *resource, const json_t *parameters);
 /* A grant for a request that was carried out; fills doc's "grant". */
@@ -325,6 +367,9 @@ void containment_note(struct flow *f, const char *id, const char *state,
 void containment_point(struct flow *f, const char *agent, const char *task,
 		       const char *kind, const char *id, const char *state);
 json_t *containment_view(const json_t *doc);
+/* Once everything is loaded: a stop may have come between a containment and
+ * what follows from it. */
+void containments_take_up(struct flow *f);
 
 /* ---- inventory.c, policy.c ---- */
 
@@ -335,9 +380,35 @@ MUST_USE int inventory_swap(struct flow *f, struct inventory *owned);
 MUST_USE int policy_load(struct flow *f, const char *name, const json_t *spec);
 /* Keeps the active bundle as it is, apart from what is staged by its name. */
 void policy_put(struct flow *f, struct evidence_txn *t, const json_t *spec);
-MUST_USE int policy_relink(struct flow *f);
+/* Puts what is contained into policy.  Where that fails it goes on without the
+ * links, as degraded: is_contained() holds all the same.  Not while a
+ * transaction is open. */
+void policy_relink(struct flow *f);
+/* Whether the active bundle can be linked with quarantines.  Errors:
+ * ERR_SYNTAX. */
+MUST_USE int policy_check_links(struct policy_bundle *bundle);
 json_t *change_view(const json_t *doc);
+void change_load(struct flow *f, json_t *doc);
+
+/* Proposals: changes and activations that wait for signatures.  A new document
+ * with id "PREFIX_..." and nobody's signature; owned. */
+json_t *proposal_new(const char *prefix, const char *digest, int64_t needs);
+/* A copy with one signature more, without those of people who are no
+ * administrators any more; owned. */
+json_t *proposal_signed(const struct flow *f, const json_t *doc,
+			const struct statement *s);
+bool proposal_is_over(const json_t *doc, int64_t now_ms);
+/* Nobody signs it any more: its signatures are void.  state: why. */
+void proposal_drop(struct evidence_txn *t, struct map *map, const char *key,
+		   const char *state);
+/* Drops what is older than a proposal may be. */
+void proposals_tick(struct flow *f, int64_t now_ms);
+/* Answers that a proposal's leaf could not be made; r: why. */
+void proposal_refused(struct reply_to reply, int r);
 MUST_USE int begin_log(struct flow *f, const struct flow_config *config);
+/* ---- flow.c ---- */
+
+void record_degraded(struct flow *f, bool on, const char *why);
 
 /* ---- drill.c ---- */
 

@@ -345,6 +345,14 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 
 void task_free(struct task *t)
 {
+	while (t->waiters) {
+		struct waiter *w = t->waiters;
+
+		t->waiters = w->next;
+		loop_timer_end(w->timer);
+		answer_closing(w->reply);
+		free(w);
+	}
 	loop_timer_end(t->expiry);
 	json_decref(t->doc);
 	free(t);

@@ -18,6 +18,19 @@ static bool reads_all(const struct flow *f, const struct caller *caller)
 			    human_is(f, caller->name, "auditors")));
 }
 
+/* Whether an agent is among the holders of a grant. */
+static bool holds(const char *agent, const json_t *doc)
+{
+	const json_t *holder;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "holders"), at, holder) {
+		if (!strcmp(json_text(holder, "agent", ""), agent))
+			return true;
+	}
+	return false;
+}
+
 static bool owns(const struct flow *f, const struct caller *caller,
 		 const json_t *doc)
 {
@@ -27,7 +40,8 @@ static bool owns(const struct flow *f, const struct caller *caller,
 			  "owner", "");
 
 	if (caller->kind == CALLER_AGENT)
-		return !strcmp(agent, caller->name);
+		return !strcmp(agent, caller->name) ||
+		       holds(caller->name, doc);
 	return !strcmp(owner, caller->name);
 }
 
@@ -103,6 +117,31 @@ static json_t *approval_view(const json_t *doc)
 	return view;
 }
 
+/* An agent sees its own hold on a grant, and of the others how many. */
+static json_t *grant_for_agent(const char *agent, const json_t *doc)
+{
+	json_t *view = grant_view(doc);
+	json_t *own = json_array();
+	json_t *holder;
+	size_t others = 0;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "holders"), at, holder) {
+		if (!strcmp(json_text(holder, "agent", ""), agent))
+			json_array_append(own, holder);
+		else
+			others++;
+	}
+	json_set_new(view, "holders", own);
+	json_set_int(view, "otherHolders", (int64_t)others);
+	if (strcmp(json_text(doc, "agent", ""), agent) != 0) {
+		json_object_del(view, "agent");
+		json_object_del(view, "request");
+		json_object_del(view, "evidence");
+	}
+	return view;
+}
+
 static json_t *plain_view(const json_t *doc)
 {
 	return json_copy((json_t *)(uintptr_t)doc);
@@ -122,6 +161,18 @@ static const struct {
 			       containment_view, true },
 	[VIEW_APPROVAL] = { NOUN_REQUEST, "approvals", approval_view, false },
 };
+
+static json_t *view_for(const struct caller *caller, enum view view,
+			const json_t *doc)
+{
+	bool agent = caller && caller->kind == CALLER_AGENT;
+
+	if (agent && view == VIEW_REQUEST)
+		return request_agent_view(doc);
+	if (agent && view == VIEW_GRANT)
+		return grant_for_agent(caller->name, doc);
+	return views[view].view(doc);
+}
 
 /* A plan that waits for approval, or advice that may be adopted. */
 static bool is_to_be_signed(const json_t *doc)
@@ -155,7 +206,7 @@ static void view_one(struct flow *f, const struct caller *caller,
 			       json_text(doc, "state", ""));
 		return;
 	}
-	answer(reply, ANSWER_OK, views[view].view(doc));
+	answer(reply, ANSWER_OK, view_for(caller, view, doc));
 }
 
 /* Agents are found by their name, others see what is in a state. */
@@ -199,7 +250,8 @@ static void view_list(struct flow *f, const struct caller *caller,
 			continue;
 		if (shown &&
 		    (!views[view].administrators || reads_all(f, caller)))
-			json_array_append_new(list, views[view].view(doc));
+			json_array_append_new(list,
+					      view_for(caller, view, doc));
 	}
 	answer(reply, ANSWER_OK, body);
 }
@@ -420,17 +472,19 @@ static int64_t unconfirmed_count(const struct flow *f)
 	return count;
 }
 
-json_t *flow_health(struct flow *f)
+json_t *flow_health(struct flow *f, bool details)
 {
 	json_t *health = json_object();
 	const char *fault = arming_fault(f);
 
 	json_set_text(health, "status", fault ? "degraded" : "ok");
-	json_set_text(health, "why", fault);
 	json_set_text(health, "version", WRIT_VERSION);
 	json_set_text(health, "origin", f->origin);
 	json_set_int(health, "leaves",
 		     (int64_t)evidence_durable_size(f->evidence));
+	if (!details)
+		return health;
+	json_set_text(health, "why", fault);
 	json_set_text(health, "bundle", f->bundle_digest);
 	json_set_int(health, "unknown", unknown_count(f));
 	json_set_int(health, "unconfirmedEnds", unconfirmed_count(f));

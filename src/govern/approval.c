@@ -1,5 +1,8 @@
 #include "govern/approval.h"
 
+#include "base/mem.h"
+#include "crypto/sshsig.h"
+
 static void bar(json_t *barred, const char *human)
 {
 	if (human && !json_has_text(barred, human))
@@ -63,6 +66,27 @@ json_t *approval_count(const struct inventory *inv, const json_t *approvals,
 		json_set_int(out, group, json_int(out, group, 0) + 1);
 	}
 	return out;
+}
+
+bool approval_key_stands(const struct inventory *inv, const json_t *approval)
+{
+	const json_t *spec = inventory_spec(inv, MANIFEST_HUMAN,
+					    json_text(approval, "human", ""));
+	const char *wanted = json_text(approval, "fingerprint", "");
+	const json_t *line;
+	size_t at;
+
+	json_array_foreach(json_object_get(spec, "keys"), at, line) {
+		CLEANUP(mem_free_p) char *text = NULL;
+		struct ssh_key key;
+
+		if (ssh_key_parse(json_string_value(line), &key) < 0)
+			continue;
+		text = ssh_key_fingerprint(&key);
+		if (!strcmp(text, wanted))
+			return true;
+	}
+	return false;
 }
 
 bool approval_has(const json_t *approvals, const char *human)

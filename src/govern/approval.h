@@ -26,5 +26,11 @@ json_t *approval_barred(const struct inventory *inv, const char *agent,
 json_t *approval_count(const struct inventory *inv, const json_t *approvals,
 		       const json_t *barred);
 
+/*
+ * True if the key that made an approval ("fingerprint") is still one of its
+ * human's: what was signed with a key that was taken away does not count.
+ */
+bool approval_key_stands(const struct inventory *inv, const json_t *approval);
+
 /* True if human has signed already, for whichever group. */
 bool approval_has(const json_t *approvals, const char *human);

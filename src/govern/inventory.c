@@ -21,6 +21,7 @@ struct inventory {
 	json_t *identities; /* SPIFFE ID -> agent name */
 	json_t *accounts;   /* "target/id" -> "Human/name" or "Agent/name" */
 	json_t *members;    /* group -> array of humans, closed over nesting */
+	json_t *rules;	    /* target -> array of "match", in one spelling */
 };
 
 const json_t *inventory_manifests(const struct inventory *inv)
@@ -136,15 +137,48 @@ static void check_references(const struct inventory *inv, const char *id,
 	}
 }
 
-/* Names of accounts compare without case, as directories compare them. */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* What separates in a distinguished name (RFC 4514): '=' once in each part, for
+ * it is an ordinary character of a value. */
+static bool separates(char c, bool in_value)
+{
+	return c == ',' || c == '+' || (c == '=' && !in_value);
+}
+
+/*
+ * The one spelling in which names of accounts and resources are compared:
+ * without case and without blanks around separators, as directories compare
+ * them.  What a backslash protects stays.
+ */
 static char *folded(const char *name)
 {
 	char *copy = mem_str(name);
+	char *out = copy;
+	char *kept = copy; /* the end of what is not a blank */
+	bool in_value = false;
+	bool after = true; /* a separator or the beginning, and blanks since */
 
-	for (char *c = copy; *c; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
+	for (const char *c = name; *c; c++) {
+		bool escapes = *c == '\\' && c[1];
+
+		if (*c == ' ' && after)
+			continue;
+		after = separates(*c, in_value);
+		if (after) {
+			out = kept;
+			in_value = *c == '=';
+		}
+		*out++ = lower(*c);
+		if (escapes)
+			*out++ = lower(*++c);
+		if (escapes || *c != ' ')
+			kept = out;
 	}
+	*kept = '\0';
 	return copy;
 }
 
@@ -300,6 +334,31 @@ static void check_keys(const char *id, const json_t *keys, json_t *faults)
 	}
 }
 
+/* What the rules of a target match, in the spelling that is compared. */
+static json_t *folded_rules(const json_t *spec)
+{
+	static const char *const members[] = { "resource", "suffix" };
+	json_t *rules = json_array();
+	const json_t *rule;
+	size_t at;
+
+	json_array_foreach(json_array_in(spec, "classification"), at, rule) {
+		const json_t *match = json_object_in(rule, "match");
+		json_t *row = json_object();
+
+		json_array_append_new(rules, row);
+		for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+			const char *text = json_text(match, members[i], NULL);
+			CLEANUP(mem_free_p)
+			char *name = text ? folded(text) : NULL;
+
+			json_set_text(row, members[i], name);
+		}
+		json_set_text(row, "type", json_text(match, "type", NULL));
+	}
+	return rules;
+}
+
 static void enter_human(struct inventory *inv, const char *id,
 			const json_t *spec, json_t *faults)
 {
@@ -329,6 +388,8 @@ static void enter(struct inventory *inv, const char *id, const json_t *manifest,
 		enter_human(inv, id, spec, faults);
 	if (kind == MANIFEST_AGENT)
 		enter_agent(inv, id, spec, faults);
+	if (kind == MANIFEST_TARGET)
+		json_set_new(inv->rules, name_of(id), folded_rules(spec));
 }
 
 void inventory_build(json_t *manifests, struct inventory **ret_inventory,
@@ -345,6 +406,7 @@ void inventory_build(json_t *manifests, struct inventory **ret_inventory,
 	inv->identities = json_object();
 	inv->accounts = json_object();
 	inv->members = json_object();
+	inv->rules = json_object();
 	json_object_foreach(manifests, id, manifest)
 		enter(inv, id, manifest, faults);
 	if (check_nesting(inv, faults))
@@ -367,6 +429,7 @@ void inventory_unref(struct inventory *inv)
 	json_decref(inv->identities);
 	json_decref(inv->accounts);
 	json_decref(inv->members);
+	json_decref(inv->rules);
 	free(inv);
 }
 
@@ -477,36 +540,62 @@ size_t inventory_administrators(const struct inventory *inv)
 
 /* ---- classification ---- */
 
+/* Whether the character at is one that a backslash protects. */
+static bool is_escaped(const char *text, const char *at)
+{
+	const char *c = at;
+
+	while (c > text && c[-1] == '\\')
+		c--;
+	return (at - c) % 2;
+}
+
+/* Whether text ends in suffix as a name below it does: at a comma. */
 static bool ends_in(const char *text, const char *suffix)
 {
 	size_t length = strlen(text);
 	size_t tail = strlen(suffix);
+	const char *end;
 
-	return length >= tail && !strcasecmp(text + length - tail, suffix);
+	if (length < tail || strcmp(text + length - tail, suffix) != 0)
+		return false;
+	if (length == tail)
+		return true;
+	end = text + length - tail;
+	if (*suffix != ',')
+		end--;
+	return *end == ',' && !is_escaped(text, end);
 }
 
+/* rule: of folded_rules(); resource is folded. */
 static bool rule_fits(const json_t *rule, const char *type,
 		      const char *resource)
 {
-	const json_t *match = json_object_in(rule, "match");
-	const char *exact = json_text(match, "resource", NULL);
-	const char *suffix = json_text(match, "suffix", NULL);
-	const char *wanted = json_text(match, "type", NULL);
+	const char *exact = json_text(rule, "resource", NULL);
+	const char *suffix = json_text(rule, "suffix", NULL);
+	const char *wanted = json_text(rule, "type", NULL);
 
-	return (!exact || !strcasecmp(exact, resource)) &&
+	return (!exact || !strcmp(exact, resource)) &&
 	       (!suffix || ends_in(resource, suffix)) &&
 	       (!wanted || !strcmp(wanted, type));
 }
 
-static const json_t *find_rule(const json_t *spec, const char *type,
-			       const char *resource)
+/* The first rule of a target that fits, or NULL. */
+static const json_t *find_rule(const struct inventory *inv, const char *target,
+			       const char *type, const char *resource)
 {
+	CLEANUP(mem_free_p) char *name = folded(resource);
 	const json_t *rule;
 	size_t at;
 
-	json_array_foreach(json_array_in(spec, "classification"), at, rule) {
-		if (rule_fits(rule, type, resource))
-			return rule;
+	json_array_foreach(json_object_get(inv->rules, target), at, rule) {
+		if (rule_fits(rule, type, name))
+			return json_array_get(
+				json_object_get(inventory_spec(inv,
+							       MANIFEST_TARGET,
+							       target),
+						"classification"),
+				at);
 	}
 	return NULL;
 }
@@ -535,7 +624,7 @@ bool inventory_classify(const struct inventory *inv, const char *target,
 
 	if (!spec)
 		return false;
-	rule = find_rule(spec, type, resource);
+	rule = find_rule(inv, target, type, resource);
 	*ret = (struct classification){
 		.environment =
 			json_text(rule, "environment",
@@ -546,7 +635,8 @@ bool inventory_classify(const struct inventory *inv, const char *target,
 	};
 	raise_to(ret, rule);
 	json_array_foreach(nested_in, at, above)
-		raise_to(ret, find_rule(spec, type, json_string_value(above)));
+		raise_to(ret, find_rule(inv, target, type,
+					json_string_value(above)));
 	return true;
 }
 

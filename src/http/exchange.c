@@ -96,6 +96,15 @@ const struct http_route *http_matched(const struct http_exchange *x)
 	return x->match.route;
 }
 
+bool http_is_local(const struct http_exchange *x)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	return info && info->client_addr &&
+	       info->client_addr->sa_family == AF_UNIX;
+}
+
 void http_set_tag(struct http_exchange *x, void *tag)
 {
 	x->tag = tag;

@@ -45,6 +45,7 @@ struct http_exchange {
 	struct buf headers;	       /* "name\0value\0" and so on */
 	struct MHD_Response *response; /* owned until it is queued */
 	unsigned status;
+	char principal[80]; /* for whom it waits; "" if nobody said */
 	void *tag;
 	void (*gone)(struct http_exchange *x, void *cookie);
 	void *gone_cookie;

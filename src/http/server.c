@@ -50,6 +50,7 @@ struct http_server {
 	int64_t wait_ms;
 	int64_t transfer_ms;
 	size_t waits_max;
+	unsigned per_address_max;
 	char *socket_path; /* owned; NULL: not a Unix socket */
 	unsigned port;
 	struct MHD_Daemon *daemon;
@@ -466,6 +467,33 @@ static enum MHD_Result on_data(struct http_exchange *x, const char *data,
 	return x->dropped > DROPPED_MAX ? MHD_NO : MHD_YES;
 }
 
+/* Calls with a token that want to wait leave a part to the others. */
+static bool is_full(const struct http_exchange *x)
+{
+	const struct http_server *s = x->server;
+	bool patient = http_bearer(x).len > 0 && http_query(x, "wait");
+	size_t reserve = patient ? s->waits_max / HTTP_RESERVE_PART : 0;
+
+	return s->waiting.count >= s->waits_max - reserve;
+}
+
+bool http_set_principal(struct http_exchange *x, const char *name)
+{
+	const struct http_exchange *other = x->server->waiting.first;
+	size_t count = 0;
+
+	snprintf(x->principal, sizeof(x->principal), "%s", name);
+	for (; other; other = other->next)
+		count += !strcmp(other->principal, x->principal);
+	if (count < HTTP_PRINCIPAL_WAITS_MAX)
+		return true;
+	http_add_header(x, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	http_reply_problem(x, 503, "busy",
+			   "too many calls of this caller wait for an answer",
+			   NULL);
+	return false;
+}
+
 static void hand_over(struct http_exchange *x)
 {
 	struct http_server *s = x->server;
@@ -492,7 +520,7 @@ static void on_whole(struct http_exchange *x)
 		       "the body is larger than accepted here");
 	else if (s->draining)
 		refuse_busy(x, "stopping", "the server is stopping");
-	else if (s->waiting.count >= s->waits_max)
+	else if (is_full(x))
 		refuse_busy(x, "busy", "too many requests wait for an answer");
 	else
 		hand_over(x);
@@ -588,6 +616,7 @@ static int start_daemon(struct http_server *s, int fd, const struct pem *pem)
 		fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MAX_S,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->per_address_max,
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, s,
@@ -667,6 +696,9 @@ int http_open(const struct http_config *config, struct http_server **ret_server)
 	s->transfer_ms = config->transfer_ms ? config->transfer_ms
 					     : HTTP_TRANSFER_MAX_MS;
 	s->waits_max = config->waits_max ? config->waits_max : HTTP_WAITS_MAX;
+	s->per_address_max = config->per_address_max
+				     ? config->per_address_max
+				     : HTTP_ADDRESS_CONNECTIONS_MAX;
 	TRY(start(s, config));
 	*ret_server = TAKE(s);
 	return 0;
@@ -726,6 +758,7 @@ void http_close(struct http_server *s)
 	if (s->daemon)
 		stop_daemon(s);
 	loop_timer_end(s->tick);
+	loop_defer_end(s->loop, s);
 	loop_before_wait_end(s->loop, before_wait, s);
 	while (s->orphans.first)
 		free_orphan(s->orphans.first);

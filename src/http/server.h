@@ -20,6 +20,11 @@ enum {
 	HTTP_CONNECTIONS_MAX = 1024,
 	HTTP_WAIT_MAX_MS = 35 * 1000, /* longest a reply may be outstanding */
 	HTTP_WAITS_MAX = 768, /* requests handed over and not answered yet */
+	/* One part in so many of them is not for calls that come with a token
+	 * and would wait: whoever signs finds a place. */
+	HTTP_RESERVE_PART = 6,
+	HTTP_PRINCIPAL_WAITS_MAX = 32, /* of them, for one principal */
+	HTTP_ADDRESS_CONNECTIONS_MAX = 512,
 	/* Longest a request may take to arrive, and a reply to be read. */
 	HTTP_TRANSFER_MAX_MS = 60 * 1000,
 	HTTP_HEADERS_MAX = 4 * 1024, /* bytes of added response headers */
@@ -51,6 +56,8 @@ struct http_config {
 	int64_t wait_ms;     /* 0: HTTP_WAIT_MAX_MS */
 	int64_t transfer_ms; /* 0: HTTP_TRANSFER_MAX_MS */
 	size_t waits_max;    /* 0: HTTP_WAITS_MAX */
+	unsigned per_address_max; /* connections of one address; 0:
+				     HTTP_ADDRESS_CONNECTIONS_MAX */
 };
 
 struct http_server;
@@ -93,6 +100,16 @@ struct slice http_body(const struct http_exchange *x);
 struct slice http_bearer(const struct http_exchange *x);
 /* The matched row. */
 const struct http_route *http_matched(const struct http_exchange *x);
+
+/* True if the request came over a Unix socket. */
+bool http_is_local(const struct http_exchange *x);
+
+/*
+ * Says for whom the exchange waits, if it will: the name is copied.  False if
+ * HTTP_PRINCIPAL_WAITS_MAX of the same name wait already; then 503 "busy" has
+ * been answered.
+ */
+bool http_set_principal(struct http_exchange *x, const char *name);
 
 /* A number of the handler's own, to find what waits; 0 at first. */
 void http_set_tag(struct http_exchange *x, void *tag);

@@ -66,7 +66,8 @@ static const struct schema rows_RESOLVE[] = {
 };
 
 static const struct schema rows_VOUCHER[] = {
-	NAME("kind"),
+	CHOICE("kind", "ticket|justification|change_plan|rollback_plan|"
+		       "risk_report|owner_ack|session_recording"),
 	TEXT("action", 1, 64),
 	NAME("target"),
 	TEXT("resource", 1, RESOURCE_MAX),

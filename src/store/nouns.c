@@ -42,17 +42,32 @@ void noun_values(enum noun noun, const json_t *doc,
 	}
 }
 
+/* The sum that is kept beside a document. */
+static struct digest sum_of(enum noun noun, struct slice id, struct slice text,
+			    uint64_t leaf)
+{
+	char head[64];
+	int len = snprintf(head, sizeof(head), "%s %llu ", noun_name(noun),
+			   (unsigned long long)leaf);
+	const struct slice parts[] = { slice_of(head, (size_t)len), id,
+				       slice_of("", 1), text };
+
+	return digest_of_parts(parts, ARRAY_LEN(parts));
+}
+
 int store_put_text(struct store *s, enum noun noun, const char *id,
 		   struct slice text,
 		   const char *const values[STORE_COLUMNS_MAX], uint64_t leaf)
 {
-	struct bind binds[3 + STORE_COLUMNS_MAX] = {
+	struct digest sum = sum_of(noun, slice_str(id), text, leaf);
+	struct bind binds[4 + STORE_COLUMNS_MAX] = {
 		bind_text(id),
 		bind_slice_text(text),
 		bind_index(leaf),
+		bind_blob(digest_slice(&sum)),
 	};
 	sqlite3_stmt *statement;
-	size_t count = 3;
+	size_t count = 4;
 
 	for (size_t i = 0; nouns[noun].columns[i]; i++)
 		binds[count++] = bind_text(values[i]);
@@ -82,11 +97,25 @@ int store_delete(struct store *s, enum noun noun, const char *id)
 	return statement_run(s, statement, values, ARRAY_LEN(values));
 }
 
-static int parse_doc(sqlite3_stmt *statement, json_t **ret_doc)
+/* Reads a row of NOUN_ROW, if it is as it was written. */
+static int read_doc(enum noun noun, sqlite3_stmt *statement, json_t **ret_doc)
 {
-	int r = json_parse(column_slice(statement, 0), 64 << 20, ret_doc);
+	struct slice text = column_slice(statement, 0);
+	struct slice id = column_slice(statement, 2);
+	struct digest sum =
+		sum_of(noun, id, text, column_index(statement, 1));
+	struct digest kept;
 
-	return r < 0 ? error_context(ERR_CORRUPT, "state.db: document") : 0;
+	TRY(column_digest(statement, 3, &kept));
+	if (!digest_equals(&sum, &kept))
+		return error_set(ERR_CORRUPT,
+				 "state.db: %s %.*s is not what was written",
+				 noun_name(noun), (int)id.len,
+				 (const char *)id.ptr);
+	if (json_parse(text, 64 << 20, ret_doc) < 0)
+		return error_context(ERR_CORRUPT, "state.db: %s",
+				     noun_name(noun));
+	return 0;
 }
 
 int store_get(struct store *s, enum noun noun, const char *id, json_t **ret_doc,
@@ -102,7 +131,7 @@ int store_get(struct store *s, enum noun noun, const char *id, json_t **ret_doc,
 	if (!row)
 		return error_set(ERR_NOT_FOUND, "%s %s: none", noun_name(noun),
 				 id);
-	TRY(parse_doc(statement, ret_doc));
+	TRY(read_doc(noun, statement, ret_doc));
 	if (ret_leaf)
 		*ret_leaf = column_index(statement, 1);
 	return 0;
@@ -146,7 +175,7 @@ int store_find(struct store *s, enum noun noun, const char *column,
 	while (row) {
 		json_t *doc;
 
-		TRY(parse_doc(statement, &doc));
+		TRY(read_doc(noun, statement, &doc));
 		json_array_append_new(docs, doc);
 		TRY(statement_step(s, statement, &row));
 	}

@@ -136,17 +136,20 @@ static void put_noun(struct buf *b, enum noun noun)
 {
 	const char *const *columns = noun_columns(noun);
 
-	buf_putf(b, "INSERT INTO %s(id, doc, leaf", noun_name(noun));
+	buf_putf(b, "INSERT INTO %s(id, doc, leaf, sum", noun_name(noun));
 	for (size_t i = 0; columns[i]; i++)
 		buf_putf(b, ", %s", columns[i]);
-	buf_put_str(b, ") VALUES(?, ?, ?");
+	buf_put_str(b, ") VALUES(?, ?, ?, ?");
 	for (size_t i = 0; columns[i]; i++)
 		buf_put_str(b, ", ?");
 	buf_put_str(b, ") ON CONFLICT(id) DO UPDATE SET doc = excluded.doc,"
-		       " leaf = excluded.leaf");
+		       " leaf = excluded.leaf, sum = excluded.sum");
 	for (size_t i = 0; columns[i]; i++)
 		buf_putf(b, ", %s = excluded.%s", columns[i], columns[i]);
 }
+
+/* What nouns.c reads of a row. */
+#define NOUN_ROW "SELECT doc, leaf, id, sum"
 
 static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 {
@@ -160,11 +163,11 @@ static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 		buf_putf(b, "DELETE FROM %s WHERE id = ?", name);
 		return;
 	case NOUN_STATEMENT_GET:
-		buf_putf(b, "SELECT doc, leaf FROM %s WHERE id = ?", name);
+		buf_putf(b, NOUN_ROW " FROM %s WHERE id = ?", name);
 		return;
 	case NOUN_STATEMENT_ALL:
 		buf_putf(b,
-			 "SELECT doc FROM %s WHERE id > ?"
+			 NOUN_ROW " FROM %s WHERE id > ?"
 			 " ORDER BY id LIMIT ?",
 			 name);
 		return;
@@ -172,7 +175,7 @@ static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 	case NOUN_STATEMENT_COUNT:
 	default:
 		buf_putf(b,
-			 "SELECT doc FROM %s WHERE id > ?"
+			 NOUN_ROW " FROM %s WHERE id > ?"
 			 " AND %s = ?3 ORDER BY id LIMIT ?2",
 			 name, noun_columns(noun)[which - NOUN_STATEMENT_FIND]);
 	}

@@ -80,6 +80,27 @@ static int sync_folder(const char *folder)
 	return 0;
 }
 
+/* Pages, rows and indexes fit each other: what an index does not find is
+ * otherwise not missed by anybody. */
+static int check_whole(struct store *s)
+{
+	sqlite3_stmt *statement = NULL;
+	const char *said = NULL;
+	int r = 0;
+
+	if (sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(1)", -1,
+			       &statement, NULL) != SQLITE_OK)
+		return connection_error(s, "check");
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		said = (const char *)sqlite3_column_text(statement, 0);
+	if (!said)
+		r = connection_error(s, "check");
+	else if (strcmp(said, "ok") != 0)
+		r = error_set(ERR_CORRUPT, "state.db is damaged: %s", said);
+	sqlite3_finalize(statement);
+	return r;
+}
+
 static int open_writer(struct store *s, const char *folder, bool create)
 {
 	CLEANUP(mem_free_p) char *path = mem_format("%s/state.db", folder);
@@ -95,7 +116,7 @@ static int open_writer(struct store *s, const char *folder, bool create)
 	if (!exists && chmod(path, 0600) < 0)
 		return error_sys("chmod %s", path);
 	TRY(schema_migrate(s));
-	return exists ? 0 : sync_folder(folder);
+	return exists ? check_whole(s) : sync_folder(folder);
 }
 
 int store_open(const char *folder, bool create, struct store **ret_store)

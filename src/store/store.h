@@ -10,6 +10,7 @@
  * State is kept as documents: a noun's row is its id, a JSON document, the
  * index of the leaf that last changed it, and the noun's look-up columns, which
  * are copied from members of the document of the same names (table in nouns.c).
+ * Beside it stands a sum: a row that is not what was written is ERR_CORRUPT.
  */
 #pragma once
 
@@ -58,7 +59,8 @@ const char *store_version(bool *ret_old);
 
 /*
  * Opens folder/state.db, creating it if create is set, checks the schema's
- * version and brings an older one up to date in one transaction.
+ * version and brings an older one up to date in one transaction.  The whole
+ * file is read once to see that its pages, rows and indexes fit each other.
  *
  * Errors: ERR_IO, ERR_CORRUPT, ERR_BUSY (another process has the folder),
  * ERR_NOT_FOUND (not there and not to be created).

@@ -475,10 +475,10 @@ class Check:
         leaves = [json.loads(entry) for entry in self.tree()]
         self.open += len(cut_short(leaves))
         for index in stories.open_armed(self.authority):
-            about = leaves[index]["about"]
+            about = leaves[index]["about"] if index < len(leaves) else None
             call = self.requests().get(about)
             if not call:
-                continue  # of a grant: below
+                continue  # of a grant, or armed since: below
             state = self.authority.agent(call.agent).show(about)["state"]
             assert (state in ("armed", "reading", "unknown")
                     or index not in stories.open_armed(self.authority)), (

@@ -400,7 +400,7 @@ def test_a_full_disk_hides_an_effect(tmp_path):
         fill_and_see(made, disk)
     finally:
         made.close()
-        subprocess.run(["umount", str(disk)], check=False)
+        subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
 def fill_and_see(authority, disk):

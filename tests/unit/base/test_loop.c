@@ -253,6 +253,35 @@ static void deferred_work_runs_after_the_callback(void **state)
 	expect(trace, "ab.");
 }
 
+static void end_deferred(void *cookie)
+{
+	struct trace *trace = cookie;
+
+	buf_put_str(&trace->letters, "e");
+	loop_defer_end(trace->loop, &trace->fds);
+	loop_defer_end(trace->loop, trace->loop);
+}
+
+static void never(void *cookie UNUSED)
+{
+	fail();
+}
+
+/* Both what runs in this turn and what waits for the next. */
+static void deferred_work_that_was_taken_back_does_not_run(void **state)
+{
+	struct trace *trace = *state;
+
+	loop_defer(trace->loop, never, &trace->count);
+	loop_defer(trace->loop, note_a, trace);
+	loop_defer_end(trace->loop, &trace->count);
+	loop_defer(trace->loop, end_deferred, trace);
+	loop_defer(trace->loop, never, &trace->fds);
+	loop_defer(trace->loop, defer_more, trace);
+	assert_int_equal(loop_run(trace->loop), 0);
+	expect(trace, "aeab.");
+}
+
 enum { POSTS = 1000 };
 
 static void count_posted(void *cookie)
@@ -315,6 +344,20 @@ static void hooks_run_before_each_wait(void **state)
 	assert_int_equal(trace->letters.data[trace->letters.len - 1], '.');
 }
 
+static void a_hook_that_was_taken_back_runs_no_more(void **state)
+{
+	struct trace *trace = *state;
+
+	loop_before_wait(trace->loop, note_a, trace);
+	loop_before_wait(trace->loop, note_b, trace);
+	loop_before_wait_end(trace->loop, note_a, trace);
+	loop_before_wait_end(trace->loop, note_a, trace);
+	ignore(loop_timer(trace->loop, 1, stop, trace));
+	assert_int_equal(loop_run(trace->loop), 0);
+	assert_null(strchr(buf_text(&trace->letters), 'a'));
+	assert_non_null(strchr(buf_text(&trace->letters), 'b'));
+}
+
 static void closing_runs_what_asked_for_it(void **state)
 {
 	struct trace *trace = *state;
@@ -346,9 +389,11 @@ int main(void)
 		LOOP_TEST(a_watch_may_end_itself_and_others),
 		LOOP_TEST(a_watch_can_change_what_it_waits_for),
 		LOOP_TEST(deferred_work_runs_after_the_callback),
+		LOOP_TEST(deferred_work_that_was_taken_back_does_not_run),
 		LOOP_TEST(other_threads_can_post),
 		LOOP_TEST(another_thread_can_stop_the_loop),
 		LOOP_TEST(hooks_run_before_each_wait),
+		LOOP_TEST(a_hook_that_was_taken_back_runs_no_more),
 		LOOP_TEST(closing_runs_what_asked_for_it),
 	};
 
