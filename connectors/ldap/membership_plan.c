@@ -172,7 +172,8 @@ static void put_no_change(json_t *plan)
 	json_set_new(plan, "precondition", json_object());
 }
 
-/* For an end nobody is counted: it must stay possible however many there are. */
+/* For an end nobody is counted: it must stay possible however many there are.
+ */
 static void put_nobody(json_t *plan)
 {
 	json_set_int(plan, "blastRadius", 0);

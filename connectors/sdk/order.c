@@ -318,9 +318,8 @@ static bool base_holds(struct check *check, const json_t *base,
 static bool end_holds(struct check *check)
 {
 	const json_t *base = json_object_in(check->order, "base");
-	const struct connector_action *action =
-		find_action(check->rules->ops->info,
-			    json_text(check->plan, "action", ""));
+	const struct connector_action *action = find_action(
+		check->rules->ops->info, json_text(check->plan, "action", ""));
 	const json_t *undo;
 
 	if (!action || !action->takes)

@@ -40,8 +40,9 @@ struct order {
 
 /*
  * Verifies the "order" of an apply.  On success its leaf, and its request if it
- * is one, have been added to what was seen, durably.  A refusal is told in reply (reason "order", or "state"
- * when that could not be written), which is otherwise untouched.
+ * is one, have been added to what was seen, durably.  A refusal is told in
+ * reply (reason "order", or "state" when that could not be written), which is
+ * otherwise untouched.
  *
  * ret_order: set when true is returned; order_clear().
  */
@@ -54,7 +55,8 @@ MUST_USE bool order_verify(const struct order_rules *rules, const json_t *order,
 MUST_USE int order_release(const struct order_rules *rules,
 			   const struct order *order);
 
-/* The same as order_verify() without any verification, for a kind without effects. */
+/* The same as order_verify() without any verification, for a kind without
+ * effects. */
 MUST_USE bool order_trust(const struct connector_info *info,
 			  const json_t *order, struct order *ret_order,
 			  struct connector_reply *reply);

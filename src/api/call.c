@@ -108,10 +108,9 @@ static void refuse_unproved(struct http_exchange *x, const char *class)
 static bool may_wait(struct http_exchange *x, const struct caller *caller)
 {
 	CLEANUP(mem_free_p)
-	char *name = mem_format("%s:%s",
-				caller->kind == CALLER_AGENT ? "agent"
-							     : "human",
-				caller->name);
+	char *name = mem_format(
+		"%s:%s", caller->kind == CALLER_AGENT ? "agent" : "human",
+		caller->name);
 
 	return http_set_principal(x, name);
 }

@@ -91,8 +91,7 @@ void health_show(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
 
-	http_reply_json(x, 200,
-			flow_health(api->flow, may_see_health(api, x)));
+	http_reply_json(x, 200, flow_health(api->flow, may_see_health(api, x)));
 }
 
 void authority_show(struct http_exchange *x, void *cookie)

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/process.h"
+#include "cli/session.h"
 #include "config/bundle.h"
 #include "config/config.h"
 #include "store/store.h"
@@ -225,12 +226,15 @@ static int ask_health(struct doctor *d, const char *url)
 {
 	CLEANUP(client_close_p) struct client *c = NULL;
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *session = NULL;
 	struct client_call call = { .method = "GET", .path = "/v1/health" };
 	struct settings s = d->cli->settings;
 
 	s.url = (char *)(uintptr_t)url; /* borrowed, only read */
 	TRY(settings_check_url(url));
 	TRY(client_open(&s, &c));
+	session = session_find(url);
+	client_set_token(c, json_text(session, "token", NULL));
 	TRY(client_call(c, &call, &a));
 	d->asked_ms = clock_wall_ms();
 	d->date_ms = a.date_ms;
@@ -260,7 +264,8 @@ static void check_daemon(struct doctor *d)
 	if (strcmp(status, "ok") != 0)
 		note(d, BAD, "daemon",
 		     mem_format("%s answers, and is %s: %s", url, status,
-				json_text(d->health, "why", "no reason")),
+				json_text(d->health, "why",
+					  "log in to see why")),
 		     "while degraded nothing new is armed; see its log");
 	else
 		note(d, OK, "daemon", mem_format("%s answers: ok", url), NULL);
@@ -284,6 +289,11 @@ static void check_connectors(struct doctor *d)
 	const json_t *row;
 	size_t i;
 
+	/* The daemon tells strangers no more than that it is there. */
+	if (d->health && !json_array_in(d->health, "connectors"))
+		note(d, WARNING, "connector",
+		     mem_str("the daemon tells only people it knows"),
+		     "writ login, then run doctor again to see more");
 	json_array_foreach(json_array_in(d->health, "connectors"), i, row)
 		check_connector(d, row);
 }

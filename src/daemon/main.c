@@ -101,8 +101,11 @@ static void keeper_lost(void *cookie, const char *why)
 
 static void degraded(void *cookie, bool on, const char *why)
 {
-	discard(cookie != NULL);
+	struct daemon *d = cookie;
+
 	log_warning(on ? "degraded" : "restored", "why=\"%s\"", why);
+	if (d->flow)
+		flow_degraded(d->flow, on, why);
 }
 
 /* ---- starting ---- */

@@ -311,11 +311,12 @@ void evidence_close(struct evidence *e)
 	assert(!e->is_open);
 	if (e->writer)
 		finish(e);
-	writer_close(e->writer);
 	disclosures_drop(e);
 	signer_clear(e);
 	tree_free(e->tree);
+	/* The writer's connection is the last, so that it leaves one file. */
 	store_close(e->reader);
+	writer_close(e->writer);
 	vault_free(e->vault);
 	free(e->folder);
 	free(e);

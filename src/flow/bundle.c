@@ -36,6 +36,19 @@ static int build(const json_t *spec, struct policy_bundle **ret)
 		json_text(json_array_get(faults, 0), "detail", "?"));
 }
 
+static json_t *quarantine(const char *id, const char *agent)
+{
+	json_t *link = json_object();
+	json_t *principal = json_object();
+
+	json_set_text(principal, "type", "Gov::Agent");
+	json_set_text(principal, "id", agent);
+	json_set_text(link, "id", id);
+	json_set_text(link, "template", "t01-quarantine");
+	json_set_new(link, "principal", principal);
+	return link;
+}
+
 static json_t *quarantines(const struct flow *f)
 {
 	json_t *links = json_array();
@@ -43,35 +56,46 @@ static json_t *quarantines(const struct flow *f)
 	size_t at = 0;
 
 	while ((doc = map_next(f->containments, &at, NULL))) {
-		json_t *link;
-		json_t *agent;
-
-		if (strcmp(json_text(doc, "kind", ""), "agent") != 0)
-			continue;
-		link = json_object();
-		agent = json_object();
-		json_set_text(agent, "type", "Gov::Agent");
-		json_set_text(agent, "id", json_text(doc, "name", ""));
-		json_set_text(link, "id", json_text(doc, "id", ""));
-		json_set_text(link, "template", "t01-quarantine");
-		json_set_new(link, "principal", agent);
-		json_array_append_new(links, link);
+		if (!strcmp(json_text(doc, "kind", ""), "agent"))
+			json_array_append_new(
+				links, quarantine(json_text(doc, "id", ""),
+						  json_text(doc, "name", "")));
 	}
 	return links;
 }
 
-int policy_relink(struct flow *f)
+int policy_check_links(struct policy_bundle *bundle)
+{
+	CLEANUP(policy_bundle_unref_p) struct policy_bundle *linked = NULL;
+	CLEANUP(json_put_p) json_t *links = json_array();
+
+	json_array_append_new(links, quarantine("ctn_none", "nobody"));
+	return policy_bundle_link(bundle, links, &linked);
+}
+
+/* Says it when it changes. */
+static void note_unlinked(struct flow *f, bool unlinked, const char *why)
+{
+	if (f->unlinked == unlinked)
+		return;
+	f->unlinked = unlinked;
+	log_warning("quarantines", "linked=%d why=\"%s\"", !unlinked, why);
+	record_degraded(f, unlinked, "quarantines are not part of policy");
+}
+
+void policy_relink(struct flow *f)
 {
 	CLEANUP(json_put_p) json_t *links = quarantines(f);
 	struct policy_bundle *linked = NULL;
+	int r = 0;
 
 	if (json_array_size(links))
-		TRY(policy_bundle_link(f->bundle, links, &linked));
-	else
+		r = policy_bundle_link(f->bundle, links, &linked);
+	if (!linked)
 		linked = policy_bundle_ref(f->bundle);
 	policy_bundle_unref(f->linked);
 	f->linked = linked;
-	return 0;
+	note_unlinked(f, r < 0, r < 0 ? error_message() : "");
 }
 
 static void use(struct flow *f, const char *name, struct policy_bundle *bundle)
@@ -99,7 +123,8 @@ int policy_load(struct flow *f, const char *name, const json_t *spec)
 
 	TRY(build(spec, &bundle));
 	use(f, name, bundle);
-	return policy_relink(f);
+	policy_relink(f);
+	return 0;
 }
 
 /* ---- activation ---- */
@@ -118,6 +143,9 @@ static char *bundle_fault(struct flow *f, const json_t *spec,
 	if (policy_world_build(*ret_bundle, entities, ret_world) < 0)
 		return mem_format("the inventory does not fit its schema: %s",
 				  error_message());
+	if (policy_check_links(*ret_bundle) < 0)
+		return mem_format("an agent cannot be contained with it: %s",
+				  error_message());
 	if (policy_test(*ret_bundle, json_object_get(spec, "scenarios"), false,
 			&report) < 0)
 		return mem_str(error_message());
@@ -129,30 +157,37 @@ static char *bundle_fault(struct flow *f, const json_t *spec,
 	return NULL;
 }
 
-static json_t *pending_of(struct flow *f, const char *name,
-			  const struct policy_bundle *bundle)
+/* What waits for signatures over exactly this bundle, or NULL; what waits for
+ * another of its name, or for too long, is dropped. */
+static json_t *pending_of(struct flow *f, const char *name, const char *digest)
 {
-	char key[128];
-	char digest[DIGEST_TEXT_LEN];
-	json_t *doc;
+	json_t *doc = map_get(f->activations, name);
+	bool over = doc && proposal_is_over(doc, clock_wall_ms());
+	struct evidence_txn *t;
 
-	digest_format(policy_bundle_digest(bundle), digest);
-	snprintf(key, sizeof(key), "activate/%s", name);
-	doc = map_get(f->changes, key);
-	if (doc && !strcmp(json_text(doc, "digest", ""), digest))
+	if (!doc || (!over && !strcmp(json_text(doc, "digest", ""), digest)))
 		return doc;
-	if (doc)
-		json_decref(map_remove(f->changes, key));
-	doc = json_object();
-	json_set_text(doc, "id", key);
-	json_set_text(doc, "digest", digest);
-	json_set_text(doc, "state", "waiting");
-	json_set_new(doc, "signatures", json_array());
-	json_set_new(doc, "signed", json_array());
-	json_set_int(doc, "needs", is_bootstrap(f) ? 1 : 2);
-	json_set_time(doc, "created", clock_wall_ms());
-	map_put(f->changes, key, doc);
+	t = evidence_begin(f->evidence);
+	proposal_drop(t, f->activations, name, over ? "expired" : "changed");
+	evidence_commit(t, NULL, NULL);
+	return NULL;
+}
+
+static json_t *pending_new(const struct flow *f, const char *name,
+			   const char *digest)
+{
+	json_t *doc = proposal_new("act", digest, is_bootstrap(f) ? 1 : 2);
+
+	json_set_text(doc, "bundle", name);
 	return doc;
+}
+
+/* Replaces what waits by this name, or takes it away. */
+static void keep(struct flow *f, const char *name, json_t *doc)
+{
+	json_decref(map_remove(f->activations, name));
+	if (doc)
+		map_put(f->activations, name, json_incref(doc));
 }
 
 static bool enough(struct flow *f, const json_t *signers)
@@ -179,66 +214,78 @@ static bool enough(struct flow *f, const json_t *signers)
 	return true;
 }
 
+static json_t *switch_fields(const struct flow *f, const json_t *doc)
+{
+	json_t *fields = json_object();
+
+	json_set_text(fields, "before", f->bundle_digest);
+	json_set_text(fields, "bundle", json_text(doc, "digest", ""));
+	json_set_int(fields, "signatures",
+		     (int64_t)json_array_size(json_object_get(doc, "signed")));
+	return fields;
+}
+
 static void switch_to(struct flow *f, const char *name, const json_t *doc,
-		      struct policy_bundle *bundle, struct policy_world *world,
-		      struct reply_to reply)
+		      const struct statement *s, struct policy_bundle *bundle,
+		      struct policy_world *world, struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	struct evidence_part part = { "inventory",
 				      json_object_get(doc, "signed") };
-	json_t *fields = json_object();
-	json_t *body = json_object();
+	json_t *body;
 	struct leaf_ref leaf;
+	int r = evidence_leaf(t, LEAF_POLICY, NULL, switch_fields(f, doc),
+			      &part, 1, &leaf);
 
-	json_set_text(fields, "before", f->bundle_digest);
+	if (r < 0) {
+		evidence_abandon(t);
+		proposal_refused(reply, r);
+		return;
+	}
 	use(f, name, policy_bundle_ref(bundle));
 	policy_world_unref(f->world);
 	f->world = policy_world_ref(world);
-	must(policy_relink(f), "linking the new bundle");
-	json_set_text(fields, "bundle", f->bundle_digest);
-	json_set_int(fields, "signatures",
-		     (int64_t)json_array_size(json_object_get(doc, "signed")));
-	must(evidence_leaf(t, LEAF_POLICY, NULL, fields, &part, 1, &leaf),
-	     "an activation's leaf");
+	signed_put(f, t, s);
+	evidence_delete(t, NOUN_CHANGE, json_text(doc, "id", ""));
 	policy_put(f, t,
 		   inventory_spec(f->inventory, MANIFEST_POLICY_BUNDLE, name));
+	body = json_object();
 	json_set_text(body, "bundle", name);
 	json_set_text(body, "digest", f->bundle_digest);
 	json_set_text(body, "state", "active");
 	json_set_new(body, "evidence", leaf_json(&leaf));
+	keep(f, name, NULL);
 	commit_answer(f, t, reply, ANSWER_OK, body);
+	policy_relink(f);
 }
 
 static void sign_activation(struct flow *f, const char *name,
-			    const struct statement *s,
+			    const struct statement *s, const char *digest,
 			    struct policy_bundle *bundle,
 			    struct policy_world *world, struct reply_to reply)
 {
-	json_t *doc = pending_of(f, name, bundle);
-	json_t *signers = json_object_get(doc, "signatures");
-	const char *id = json_text(doc, "id", "");
+	CLEANUP(json_put_p)
+	json_t *doc = json_incref(pending_of(f, name, digest));
+	CLEANUP(json_put_p) json_t *next = NULL;
 	struct evidence_txn *t;
 
-	if (json_has_text(signers, s->human)) {
+	if (!doc)
+		doc = pending_new(f, name, digest);
+	if (json_has_text(json_object_get(doc, "signatures"), s->human)) {
 		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
 			       "This person has signed the activation.");
 		return;
 	}
-	json_array_append_new(signers, json_string(s->human));
-	json_array_append_new(json_object_get(doc, "signed"), signed_json(s));
-	t = evidence_begin(f->evidence);
-	signed_put(f, t, s);
-	if (!enough(f, signers)) {
-		evidence_put(t, NOUN_CHANGE, id, doc);
-		commit_answer(f, t, reply, ANSWER_WAITING, change_view(doc));
+	next = proposal_signed(f, doc, s);
+	if (enough(f, json_object_get(next, "signatures"))) {
+		switch_to(f, name, next, s, bundle, world, reply);
 		return;
 	}
-	evidence_delete(t, NOUN_CHANGE, id);
-	evidence_commit(t, NULL, NULL);
-	json_incref(doc);
-	json_decref(map_remove(f->changes, id));
-	switch_to(f, name, doc, bundle, world, reply);
-	json_decref(doc);
+	t = evidence_begin(f->evidence);
+	signed_put(f, t, s);
+	evidence_put(t, NOUN_CHANGE, json_text(next, "id", ""), next);
+	keep(f, name, next);
+	commit_answer(f, t, reply, ANSWER_WAITING, change_view(next));
 }
 
 void flow_activate(struct flow *f, const char *name, const json_t *signed_form,
@@ -269,7 +316,7 @@ void flow_activate(struct flow *f, const char *name, const json_t *signed_form,
 		answer_problem(reply, ANSWER_DENIED, "may-not-activate",
 			       "Only administrators activate policy.");
 	else
-		sign_activation(f, name, &s, bundle, world, reply);
+		sign_activation(f, name, &s, digest, bundle, world, reply);
 	statement_clear(&s);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/state.h"
@@ -12,14 +11,14 @@
 enum {
 	MANIFESTS_MAX = 1024,	 /* in one change */
 	CHANGE_MAX = 768 * 1024, /* bytes of them: what a leaf's part holds */
-	CHANGE_LIFE_MS = 24 * 3600 * 1000,
 };
 
 json_t *change_view(const json_t *doc)
 {
 	static const char *const members[] = {
-		"id",	 "digest", "diff",    "manifests", "signatures",
-		"needs", "state",  "created", "evidence",
+		"id",	      "digest", "diff",	 "manifests",
+		"signatures", "needs",	"state", "created",
+		"expires",    "bundle", "base",	 "evidence",
 	};
 	json_t *view = json_object();
 
@@ -160,6 +159,26 @@ static json_t *diff_of(const struct inventory *inv, const json_t *manifests)
 	return diff;
 }
 
+/* The digest of what the inventory has in the places of a change. */
+static void base_of(const struct inventory *inv, const json_t *manifests,
+		    char ret_text[DIGEST_TEXT_LEN])
+{
+	CLEANUP(json_put_p) json_t *replaced = json_array();
+	const json_t *manifest;
+	struct digest digest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest) {
+		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+		json_t *old = json_object_get(inventory_manifests(inv), id);
+
+		if (old)
+			json_array_append(replaced, old);
+	}
+	digest = manifest_set_digest(replaced, false, NULL);
+	digest_format(&digest, ret_text);
+}
+
 static bool has_changes(const json_t *diff)
 {
 	const json_t *row;
@@ -245,11 +264,30 @@ static void answer_faults(struct reply_to reply, json_t *owned_faults)
 	json_decref(body);
 }
 
-static bool is_too_large(const json_t *manifests)
+static bool is_larger(const json_t *value, size_t max)
 {
-	CLEANUP(mem_free_p) char *text = json_canonical(manifests);
+	CLEANUP(mem_free_p) char *text = json_canonical(value);
 
-	return strlen(text) > CHANGE_MAX;
+	return strlen(text) > max;
+}
+
+/* What the schema of the active policy says of an inventory; NULL if it fits,
+ * else owned faults. */
+static json_t *schema_faults(const struct flow *f, const struct inventory *inv)
+{
+	CLEANUP(policy_world_unref_p) struct policy_world *world = NULL;
+	CLEANUP(json_put_p) json_t *entities = inventory_entities(inv);
+	CLEANUP(mem_free_p) char *detail = NULL;
+	json_t *faults;
+
+	if (!f->bundle || policy_world_build(f->bundle, entities, &world) == 0)
+		return NULL;
+	detail = mem_format("this does not fit the schema of the active "
+			    "policy: %s",
+			    error_message());
+	faults = json_array();
+	add_fault(faults, mem_str("/manifests"), detail);
+	return faults;
 }
 
 /* Checks the set; answers and returns false when it is wrong. */
@@ -266,7 +304,7 @@ static bool check_set(struct flow *f, const json_t *manifests,
 			       MANIFESTS_MAX);
 		return false;
 	}
-	if (is_too_large(manifests)) {
+	if (is_larger(manifests, CHANGE_MAX)) {
 		answer_problem(reply, ANSWER_INVALID, "too-large",
 			       "A change has at most %d KiB; split it.",
 			       CHANGE_MAX / 1024);
@@ -291,23 +329,40 @@ static bool check_set(struct flow *f, const json_t *manifests,
 	}
 	if (*ret_inventory) {
 		json_decref(faults);
-		return true;
+		faults = schema_faults(f, *ret_inventory);
+		if (!faults)
+			return true;
+		inventory_unref(TAKE(*ret_inventory));
 	}
 	answer_faults(reply, faults);
 	return false;
 }
 
-static json_t *change_doc(struct flow *f, const json_t *manifests)
+/* Fills what a change would do into doc. */
+static void describe(struct flow *f, json_t *doc, const json_t *manifests)
 {
-	struct digest digest = manifest_set_digest(manifests, false, NULL);
-	json_t *doc = json_object();
-	char text[DIGEST_TEXT_LEN];
 	json_t *diff = diff_of(f->inventory, manifests);
 
-	digest_format(&digest, text);
-	json_set_text(doc, "digest", text);
 	json_set_int(doc, "needs", needs_of(f, diff));
 	json_set_new(doc, "diff", diff);
+}
+
+/* What is signed. */
+static void digest_text(const json_t *manifests, char ret_text[DIGEST_TEXT_LEN])
+{
+	struct digest digest = manifest_set_digest(manifests, false, NULL);
+
+	digest_format(&digest, ret_text);
+}
+
+static json_t *preview_doc(struct flow *f, const json_t *manifests)
+{
+	json_t *doc = json_object();
+	char text[DIGEST_TEXT_LEN];
+
+	digest_text(manifests, text);
+	json_set_text(doc, "digest", text);
+	describe(f, doc, manifests);
 	return doc;
 }
 
@@ -317,7 +372,7 @@ void flow_change_preview(struct flow *f, const json_t *manifests,
 	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
 
 	if (check_set(f, manifests, reply, &inv))
-		answer(reply, ANSWER_OK, change_doc(f, manifests));
+		answer(reply, ANSWER_OK, preview_doc(f, manifests));
 }
 
 /* ---- applying ---- */
@@ -346,88 +401,125 @@ static void put_bootstrap(struct evidence_txn *t, const struct inventory *inv)
 	evidence_put(t, NOUN_SETTING, "bootstrap", setting);
 }
 
+/* How many of which kind were created and updated: a leaf has room for no more,
+ * and a name is personal data. */
+static json_t *count_changes(const json_t *diff)
+{
+	json_t *counts = json_array();
+	const json_t *row;
+	json_t *count;
+	size_t at;
+	size_t i;
+
+	json_array_foreach(diff, at, row) {
+		const char *op = json_text(row, "op", "");
+		const char *kind = json_text(row, "kind", "");
+		json_t *found = NULL;
+
+		if (!strcmp(op, "unchanged"))
+			continue;
+		json_array_foreach(counts, i, count) {
+			if (!strcmp(json_text(count, "op", ""), op) &&
+			    !strcmp(json_text(count, "kind", ""), kind))
+				found = count;
+		}
+		if (!found) {
+			found = json_object();
+			json_set_text(found, "op", op);
+			json_set_text(found, "kind", kind);
+			json_array_append_new(counts, found);
+		}
+		json_set_int(found, "count", json_int(found, "count", 0) + 1);
+	}
+	return counts;
+}
+
 static json_t *change_fields(const json_t *doc, bool bootstrap)
 {
 	json_t *fields = json_object();
-	json_t *changed = json_array();
-	const json_t *row;
-	size_t at;
 
-	json_array_foreach(json_object_get(doc, "diff"), at, row) {
-		json_t *one;
-
-		if (!strcmp(json_text(row, "op", ""), "unchanged"))
-			continue;
-		one = json_object();
-		json_set_text(one, "op", json_text(row, "op", ""));
-		json_set_text(one, "kind", json_text(row, "kind", ""));
-		json_array_append_new(changed, one);
-	}
 	json_set_text(fields, "digest", json_text(doc, "digest", ""));
+	json_set_text(fields, "base", json_text(doc, "base", ""));
 	json_set_int(
 		fields, "signatures",
 		(int64_t)json_array_size(json_object_get(doc, "signatures")));
 	json_set_flag(fields, "bootstrap", bootstrap);
-	json_set_new(fields, "changed", changed);
+	json_set_new(fields, "changed",
+		     count_changes(json_object_get(doc, "diff")));
 	return fields;
 }
 
-static void apply_change(struct flow *f, json_t *doc, struct reply_to reply)
+/* Replaces what waits by this id, or takes it away. */
+static void keep(struct flow *f, const char *id, json_t *doc)
 {
-	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
-	const json_t *manifests = json_object_get(doc, "manifests");
-	const char *id = json_text(doc, "id", "");
-	struct evidence_txn *t;
-	CLEANUP(json_put_p) json_t *private = NULL;
-	struct evidence_part part;
-	struct leaf_ref leaf;
+	json_decref(map_remove(f->changes, id));
+	if (doc)
+		map_put(f->changes, id, json_incref(doc));
+}
 
-	/* Checked again: the inventory may have changed since it was proposed.
-	 */
-	if (!check_set(f, manifests, reply, &inv))
-		return;
-	private = json_object();
+static int change_leaf(struct flow *f, struct evidence_txn *t,
+		       const json_t *doc, struct leaf_ref *ret_leaf)
+{
+	CLEANUP(json_put_p) json_t *private = json_object();
+	struct evidence_part part = { "inventory", private };
+
 	json_object_set(private, "manifests",
 			json_object_get(doc, "manifests"));
 	json_object_set(private, "signatures", json_object_get(doc, "signed"));
-	part = (struct evidence_part){ "inventory", private };
-	t = evidence_begin(f->evidence);
-	must(evidence_leaf(t, LEAF_CHANGE, id,
-			   change_fields(doc, is_bootstrap(f)), &part, 1,
-			   &leaf),
-	     "a change's leaf");
-	put_objects(t, manifests);
+	if (is_larger(private, EVIDENCE_PAYLOAD_MAX))
+		return error_set(ERR_LIMIT,
+				 "The change and its signatures are too large "
+				 "to be recorded; split it.");
+	return evidence_leaf(t, LEAF_CHANGE, json_text(doc, "id", ""),
+			     change_fields(doc, is_bootstrap(f)), &part, 1,
+			     ret_leaf);
+}
+
+/* doc has all its signatures, and inv is what it makes of the inventory. */
+static void apply_change(struct flow *f, json_t *doc, struct inventory *inv,
+			 const struct statement *s, struct reply_to reply)
+{
+	const char *id = json_text(doc, "id", "");
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct leaf_ref leaf;
+	int r = change_leaf(f, t, doc, &leaf);
+
+	if (r < 0) {
+		evidence_abandon(t);
+		proposal_refused(reply, r);
+		return;
+	}
+	signed_put(f, t, s);
+	put_objects(t, json_object_get(doc, "manifests"));
 	put_bootstrap(t, inv);
 	json_set_text(doc, "state", "applied");
 	json_set_new(doc, "evidence", leaf_json(&leaf));
 	evidence_put(t, NOUN_CHANGE, id, doc);
 	if (inventory_swap(f, inventory_ref(inv)) < 0)
 		must(ERR_BROKEN, "an inventory that was checked");
+	keep(f, id, NULL);
 	commit_answer(f, t, reply, ANSWER_OK, change_view(doc));
 }
 
 /* The signature counts; applied when it was the last that was needed. */
-static void add_signature(struct flow *f, json_t *doc,
-			  const struct statement *s, struct reply_to reply)
+static void add_signature(struct flow *f, const json_t *doc,
+			  struct inventory *inv, const struct statement *s,
+			  struct reply_to reply)
 {
-	json_t *signatures = json_object_get(doc, "signatures");
-	const char *id = json_text(doc, "id", "");
-	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(json_put_p) json_t *next = proposal_signed(f, doc, s);
+	const char *id = json_text(next, "id", "");
+	struct evidence_txn *t;
 
-	json_array_append_new(signatures, json_string(s->human));
-	json_array_append_new(json_object_get(doc, "signed"), signed_json(s));
-	signed_put(f, t, s);
-	if (is_bootstrap(f) ||
-	    enough(f, json_object_get(doc, "diff"), signatures)) {
-		evidence_commit(t, NULL, NULL);
-		map_remove(f->changes, id);
-		apply_change(f, doc, reply);
-		json_decref(doc);
+	if (is_bootstrap(f) || enough(f, json_object_get(next, "diff"),
+				      json_object_get(next, "signatures"))) {
+		apply_change(f, next, inv, s, reply);
 		return;
 	}
-	evidence_put(t, NOUN_CHANGE, id, doc);
-	map_put(f->changes, id, doc);
-	commit_answer(f, t, reply, ANSWER_WAITING, change_view(doc));
+	t = evidence_begin(f->evidence);
+	signed_put(f, t, s);
+	evidence_put(t, NOUN_CHANGE, id, next);
+	keep(f, id, next);
+	commit_answer(f, t, reply, ANSWER_WAITING, change_view(next));
 }
 
 static bool may_sign_change(struct flow *f, const struct statement *s,
@@ -446,73 +538,58 @@ static bool may_sign_change(struct flow *f, const struct statement *s,
 	return true;
 }
 
-/* Who gains by a manifest may not sign it: their own entry. */
-static bool signs_for_self(const json_t *manifests, const char *human)
-{
-	const json_t *manifest;
-	size_t at;
-
-	json_array_foreach(manifests, at, manifest) {
-		if (!strcmp(json_text(manifest, "kind", ""), "Human") &&
-		    !strcmp(json_text(json_object_in(manifest, "metadata"),
-				      "name", ""),
-			    human))
-			return true;
-	}
-	return false;
-}
-
-static bool gains_by_it(struct flow *f, const json_t *manifests,
-			const json_t *diff, const char *human)
+/* Who gains by a change may not sign it: it touches their own entry. */
+static bool gains_by_it(struct flow *f, const json_t *diff, const char *human,
+			struct reply_to reply)
 {
 	const json_t *row;
 	size_t at;
 
-	if (is_bootstrap(f) || !signs_for_self(manifests, human))
+	if (is_bootstrap(f))
 		return false;
 	json_array_foreach(diff, at, row) {
 		if (!strcmp(json_text(row, "kind", ""), "Human") &&
 		    !strcmp(json_text(row, "name", ""), human) &&
-		    strcmp(json_text(row, "op", ""), "unchanged") != 0)
+		    strcmp(json_text(row, "op", ""), "unchanged") != 0) {
+			answer_problem(reply, ANSWER_DENIED, "gains-by-it",
+				       "Who gains by a change does not sign "
+				       "it.");
 			return true;
+		}
 	}
 	return false;
 }
 
 static json_t *proposed_doc(struct flow *f, const json_t *manifests)
 {
-	json_t *doc = change_doc(f, manifests);
-	char id[ID_MAX];
+	char text[DIGEST_TEXT_LEN];
+	json_t *doc;
 
-	id_new("chg", id);
-	json_set_text(doc, "id", id);
-	json_set_text(doc, "state", "waiting");
-	json_set_time(doc, "created", clock_wall_ms());
+	digest_text(manifests, text);
+	doc = proposal_new("chg", text, 0);
+	describe(f, doc, manifests);
+	base_of(f->inventory, manifests, text);
+	json_set_text(doc, "base", text);
 	json_object_set(doc, "manifests", (json_t *)(uintptr_t)manifests);
-	json_set_new(doc, "signatures", json_array());
-	json_set_new(doc, "signed", json_array());
 	return doc;
 }
 
 static void propose(struct flow *f, const json_t *manifests,
-		    const struct statement *s, struct reply_to reply)
+		    struct inventory *inv, const struct statement *s,
+		    struct reply_to reply)
 {
-	json_t *doc = proposed_doc(f, manifests);
+	CLEANUP(json_put_p) json_t *doc = proposed_doc(f, manifests);
+	const json_t *diff = json_object_get(doc, "diff");
 
-	if (!may_sign_change(f, s, json_text(doc, "digest", ""), reply)) {
-		json_decref(doc);
-	} else if (!has_changes(json_object_get(doc, "diff"))) {
+	if (!may_sign_change(f, s, json_text(doc, "digest", ""), reply))
+		return;
+	if (!has_changes(diff)) {
 		json_set_text(doc, "state", "unchanged");
 		answer(reply, ANSWER_OK, change_view(doc));
-		json_decref(doc);
-	} else if (gains_by_it(f, manifests, json_object_get(doc, "diff"),
-			       s->human)) {
-		answer_problem(reply, ANSWER_DENIED, "gains-by-it",
-			       "Who gains by a change does not sign it.");
-		json_decref(doc);
-	} else {
-		add_signature(f, doc, s, reply);
+		return;
 	}
+	if (!gains_by_it(f, diff, s->human, reply))
+		add_signature(f, doc, inv, s, reply);
 }
 
 /* The signature comes first: strangers are not told what the inventory has. */
@@ -525,31 +602,88 @@ void flow_change_propose(struct flow *f, const json_t *manifests,
 	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
 		return;
 	if (check_set(f, manifests, reply, &inv))
-		propose(f, manifests, &s, reply);
+		propose(f, manifests, inv, &s, reply);
 	statement_clear(&s);
+}
+
+/* Activations wait elsewhere and are signed elsewhere. */
+static json_t *change_find(const struct flow *f, const char *id)
+{
+	return strncmp(id, "chg_", 4) != 0 ? NULL : map_get(f->changes, id);
+}
+
+/* Whether the change would do something else today than what was signed. */
+static bool has_moved(struct flow *f, const json_t *doc)
+{
+	const json_t *manifests = json_object_get(doc, "manifests");
+	CLEANUP(json_put_p) json_t *diff = diff_of(f->inventory, manifests);
+	char base[DIGEST_TEXT_LEN];
+
+	base_of(f->inventory, manifests, base);
+	return strcmp(base, json_text(doc, "base", "")) != 0 ||
+	       !json_equal(diff, json_object_get(doc, "diff"));
+}
+
+static void drop(struct flow *f, const char *id, const struct statement *s,
+		 const char *code, const char *detail, struct reply_to reply)
+{
+	struct evidence_txn *t = evidence_begin(f->evidence);
+
+	signed_put(f, t, s);
+	proposal_drop(t, f->changes, id, code);
+	commit_problem(f, t, reply, ANSWER_CONFLICT, code, detail, NULL);
+}
+
+static void sign_change(struct flow *f, const char *id, const json_t *doc,
+			const struct statement *s, struct reply_to reply)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+
+	if (!may_sign_change(f, s, json_text(doc, "digest", ""), reply))
+		return;
+	if (proposal_is_over(doc, clock_wall_ms()))
+		drop(f, id, s, "expired",
+		     "The change is too old to be signed; propose it again.",
+		     reply);
+	else if (has_moved(f, doc))
+		drop(f, id, s, "changed",
+		     "The inventory has changed under this change, so that it "
+		     "would do something else than what was signed; propose it "
+		     "again.",
+		     reply);
+	else if (json_has_text(json_object_get(doc, "signatures"), s->human))
+		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
+			       "This person has signed the change already.");
+	else if (!gains_by_it(f, json_object_get(doc, "diff"), s->human,
+			      reply) &&
+		 check_set(f, json_object_get(doc, "manifests"), reply, &inv))
+		add_signature(f, doc, inv, s, reply);
 }
 
 void flow_change_sign(struct flow *f, const char *id, const json_t *signed_form,
 		      struct reply_to reply)
 {
-	json_t *doc = map_get(f->changes, id);
+	const json_t *doc = change_find(f, id);
 	struct statement s;
 
 	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
 		return;
-	if (!doc)
+	if (doc)
+		sign_change(f, id, doc, &s, reply);
+	else
 		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-change",
 			       "No such change waits for signatures.");
-	else if (json_has_text(json_object_get(doc, "signatures"), s.human))
-		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
-			       "This person has signed the change already.");
-	else if (gains_by_it(f, json_object_get(doc, "manifests"),
-			     json_object_get(doc, "diff"), s.human))
-		answer_problem(reply, ANSWER_DENIED, "gains-by-it",
-			       "Who gains by a change does not sign it.");
-	else if (may_sign_change(f, &s, json_text(doc, "digest", ""), reply))
-		add_signature(f, doc, &s, reply);
 	statement_clear(&s);
+}
+
+void change_load(struct flow *f, json_t *doc)
+{
+	const char *bundle = json_text(doc, "bundle", NULL);
+
+	if (bundle)
+		map_put(f->activations, bundle, json_incref(doc));
+	else
+		map_put(f->changes, json_text(doc, "id", ""), json_incref(doc));
 }
 
 /* ---- the snapshot ---- */
@@ -672,6 +806,7 @@ int begin_log(struct flow *f, const struct flow_config *config)
 			ERR_SYNTAX, "bootstrap: %s",
 			json_text(json_array_get(faults, 0), "detail", ""));
 	TRY(policy_load(f, "governance", config->policy_bundle));
+	TRY(policy_check_links(f->bundle));
 	TRY(inventory_swap(f, TAKE(inv)));
 	fields = json_object();
 	json_set_text(fields, "origin", f->origin);

@@ -10,7 +10,11 @@
 #include "base/mem.h"
 #include "flow/state.h"
 
-enum { RELEASE_SIGNATURES = 2 };
+enum {
+	RELEASE_SIGNATURES = 2,
+	RELEASE_LIFE_MS = 3600 * 1000, /* of a signature under a release */
+	FREEZE_AGAIN_MS = 50,	       /* between looks for a log with room */
+};
 
 bool is_contained(const struct flow *f, const char *agent, const char *task)
 {
@@ -249,7 +253,7 @@ static void contain(struct flow *f, const struct statement *s,
 	evidence_put(t, NOUN_CONTAINMENT, id, doc);
 	evidence_commit(t, NULL, NULL);
 	map_put(f->containments, id, doc);
-	must(policy_relink(f), "linking a quarantine");
+	policy_relink(f);
 	freeze_tasks(f, doc);
 	mark_kept(f, doc);
 	t = evidence_begin(f->evidence);
@@ -290,6 +294,59 @@ static bool policy_lets_release(struct flow *f, const char *human,
 	return allowed;
 }
 
+/* Signatures that still count: not too old, and by people who are still active
+ * administrators.  Owned array of {"human", "atMs"}. */
+static json_t *live_releases(const struct flow *f, const json_t *doc,
+			     int64_t now_ms)
+{
+	json_t *live = json_array();
+	json_t *one;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "releases"), at, one) {
+		int64_t age_ms = now_ms - json_int(one, "atMs", 0);
+
+		if (age_ms <= RELEASE_LIFE_MS &&
+		    human_is(f, json_text(one, "human", ""), "administrators"))
+			json_array_append(live, one);
+	}
+	return live;
+}
+
+static json_t *names_of(const json_t *releases)
+{
+	json_t *names = json_array();
+	const json_t *one;
+	size_t at;
+
+	json_array_foreach(releases, at, one)
+		json_array_append(names, json_object_get(one, "human"));
+	return names;
+}
+
+static void add_release(json_t *releases, const char *human, int64_t now_ms)
+{
+	json_t *one = json_object();
+
+	json_set_text(one, "human", human);
+	json_set_int(one, "atMs", now_ms);
+	json_array_append_new(releases, one);
+}
+
+/* Policy is asked for each of them. */
+static bool enough(struct flow *f, const json_t *names)
+{
+	int64_t count = (int64_t)json_array_size(names);
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(names, at, name) {
+		if (!policy_lets_release(f, json_string_value(name), count))
+			return false;
+	}
+	return count >= RELEASE_SIGNATURES;
+}
+
 static void record_release(struct flow *f, json_t *doc,
 			   const struct statement *s, struct reply_to reply)
 {
@@ -298,14 +355,12 @@ static void record_release(struct flow *f, json_t *doc,
 	CLEANUP(json_put_p) json_t *kept = signed_json(s);
 	struct evidence_part part = { subject, kept };
 	const char *id = json_text(doc, "id", "");
-	int64_t signers =
-		(int64_t)json_array_size(json_object_get(doc, "signers"));
-	bool released = signers >= RELEASE_SIGNATURES &&
-			policy_lets_release(f, s->human, signers);
+	const json_t *signers = json_object_get(doc, "signers");
+	bool released = enough(f, signers);
 	json_t *fields = json_object();
 	struct leaf_ref leaf;
 
-	json_set_int(fields, "signatures", signers);
+	json_set_int(fields, "signatures", (int64_t)json_array_size(signers));
 	json_set_flag(fields, "released", released);
 	must(evidence_leaf(t, LEAF_RELEASE, id, fields, &part, 1, &leaf),
 	     "a release's leaf");
@@ -315,26 +370,27 @@ static void record_release(struct flow *f, json_t *doc,
 		json_set_new(doc, "released", leaf_json(&leaf));
 	}
 	evidence_put(t, NOUN_CONTAINMENT, id, doc);
-	if (released) {
-		map_remove(f->containments, id);
-		must(policy_relink(f), "unlinking a quarantine");
-	}
 	commit_answer(f, t, reply, released ? ANSWER_OK : ANSWER_WAITING,
 		      containment_view(doc));
-	if (released)
-		json_decref(doc);
+	if (!released)
+		return;
+	json_decref(map_remove(f->containments, id));
+	policy_relink(f);
 }
 
 void flow_release(struct flow *f, const char *id, const json_t *signed_form,
 		  struct reply_to reply)
 {
 	json_t *doc = map_get(f->containments, id);
-	json_t *signers;
+	CLEANUP(json_put_p) json_t *releases = NULL;
+	CLEANUP(json_put_p) json_t *signers = NULL;
+	int64_t now_ms = clock_wall_ms();
 	struct statement s;
 
 	if (!signed_take(f, signed_form, STATEMENT_RELEASE, reply, &s))
 		return;
-	signers = doc ? json_object_get(doc, "signers") : NULL;
+	releases = live_releases(f, doc, now_ms);
+	signers = names_of(releases);
 	if (!doc || strcmp(json_text(s.body, "containment", ""), id) != 0) {
 		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-containment",
 			       "No such containment is in force.");
@@ -345,25 +401,57 @@ void flow_release(struct flow *f, const char *id, const json_t *signed_form,
 		answer_problem(reply, ANSWER_CONFLICT, "signed-already",
 			       "This person has signed the release already.");
 	} else {
-		json_array_append_new(signers, json_string(s.human));
+		add_release(releases, s.human, now_ms);
+		json_object_set(doc, "releases", releases);
+		json_set_new(doc, "signers", names_of(releases));
 		record_release(f, doc, &s, reply);
 	}
 	statement_clear(&s);
 }
 
-/* A stop may have come between a containment and what follows from it. */
+/* ---- loading ---- */
+
+static bool freeze_one(struct flow *f)
+{
+	json_t *doc;
+	struct task *t;
+	size_t at = 0;
+
+	while ((doc = map_next(f->containments, &at, NULL))) {
+		size_t i = 0;
+
+		while ((t = map_next(f->tasks, &i, NULL))) {
+			if (!concerns(doc, t->doc, t->id) || !task_is_open(t))
+				continue;
+			add_point(doc, "task", t->id, "frozen");
+			task_end(t, "contained");
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As many in one turn as the log has room for. */
 static void freeze_again(void *cookie)
 {
 	struct flow *f = cookie;
-	json_t *doc;
-	size_t at = 0;
+	bool more = true;
 
-	while ((doc = map_next(f->containments, &at, NULL)))
-		freeze_tasks(f, doc);
+	f->freeze = NULL;
+	while (more && !evidence_is_busy(f->evidence))
+		more = freeze_one(f);
+	if (more)
+		f->freeze =
+			loop_timer(f->loop, FREEZE_AGAIN_MS, freeze_again, f);
+}
+
+void containments_take_up(struct flow *f)
+{
+	if (map_count(f->containments))
+		f->freeze = loop_timer(f->loop, 0, freeze_again, f);
 }
 
 void containment_load(struct flow *f, json_t *doc)
 {
-	loop_defer(f->loop, freeze_again, f);
 	map_put(f->containments, json_text(doc, "id", ""), json_incref(doc));
 }

@@ -74,6 +74,19 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 		json_array_append(*ret_barred, json_object_get(doc, "sponsor"));
 }
 
+/* Whether the target could not tell who gains: then it may be anybody. */
+static bool is_unresolved(const json_t *gains)
+{
+	const json_t *gainer;
+	size_t at;
+
+	json_array_foreach(gains, at, gainer) {
+		if (!strcmp(json_text(gainer, "type", ""), "unresolved"))
+			return true;
+	}
+	return false;
+}
+
 /* Power to oneself, one's owner, or a sibling of the same owner. */
 static bool is_self_dealing(const struct flow *f, const char *agent,
 			    const json_t *humans, const json_t *agents)
@@ -122,6 +135,23 @@ static json_t *vouched_by(struct flow *f, const json_t *doc)
 	return names;
 }
 
+/* What people vouch for, as statements say it.  Policy cannot be asked about
+ * another word. */
+static bool is_vouched_kind(const char *kind)
+{
+	static const char *const kinds[] = {
+		"ticket",	    "justification", "change_plan",
+		"rollback_plan",    "risk_report",   "owner_ack",
+		"session_recording"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (!strcmp(kinds[i], kind))
+			return true;
+	}
+	return false;
+}
+
 static void have(json_t *kinds, const char *kind)
 {
 	if (!json_has_text(kinds, kind))
@@ -137,15 +167,17 @@ static json_t *evidence_kinds(struct flow *f, const struct task *task,
 			      const json_t *doc, const json_t *found,
 			      int64_t now_ms)
 {
-	CLEANUP(json_put_p) json_t *vouchers = vouchers_for(f, doc);
+	const json_t *vouchers = vouchers_of(f, json_text(doc, "subject", ""));
 	const json_t *records = json_object_get(task->doc, "records");
 	json_t *kinds = json_array();
-	const json_t *voucher;
-	size_t at;
+	const char *key;
+	json_t *voucher;
 
-	json_array_foreach(vouchers, at, voucher) {
-		if (voucher_holds(f, voucher, now_ms))
-			have(kinds, json_text(voucher, "kind", ""));
+	json_object_foreach((json_t *)(uintptr_t)vouchers, key, voucher) {
+		const char *kind = json_text(voucher, "kind", "");
+
+		if (is_vouched_kind(kind) && voucher_holds(f, voucher, now_ms))
+			have(kinds, kind);
 	}
 	if (!found || json_is_object(json_object_get(found, "undo"))) {
 		have(kinds, "change_plan");
@@ -254,7 +286,8 @@ static void gather_target(struct flow *f, const json_t *doc,
 		json_flag(found, "atomic", false) &&
 		drill_passed(f, json_text(doc, "target", ""),
 			     json_text(doc, "action", ""), facts->now_ms);
-	facts->self_dealing = is_self_dealing(f, agent, g->humans, g->agents);
+	facts->self_dealing = is_unresolved(json_object_get(found, "gains")) ||
+			      is_self_dealing(f, agent, g->humans, g->agents);
 }
 
 static void gather_planes(const struct task *task, const char *plane,
@@ -269,8 +302,26 @@ static void gather_planes(const struct task *task, const char *plane,
 		json_array_append_new(g->planes, json_string(plane));
 }
 
+/*
+ * Whether the class lets a task do this, as it was when the task was opened and
+ * as it is now.  What is now of its tier and planes policy looks at itself.
+ */
+static bool is_covered(const struct task *task, const json_t *class,
+		       const struct action *action,
+		       const struct classification *of)
+{
+	return json_has_text(json_object_get(class, "actions"), action->name) &&
+	       json_has_text(json_object_get(task->doc, "actions"),
+			     action->name) &&
+	       of->tier <= json_int(task->doc, "maxTier", -1) &&
+	       json_has_text(json_object_get(task->doc, "classPlanes"),
+			     of->plane) &&
+	       !strcmp(json_text(task->doc, "domain", ""),
+		       json_text(class, "domain", ""));
+}
+
 static void gather(struct flow *f, const struct task *task, const json_t *doc,
-		   const json_t *found, const char *plane, bool attested,
+		   const json_t *found, const struct classification *of,
 		   struct gathered *g)
 {
 	struct facts *facts = &g->facts;
@@ -289,14 +340,11 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 		f->inventory, json_object_get(doc, "approvals"), g->barred);
 	gather_time(f, class, facts);
 	gather_target(f, doc, found, g);
-	gather_planes(task, plane, g);
+	gather_planes(task, of->plane, g);
 	facts->change_freeze = false;
-	facts->attested = attested;
+	facts->attested = json_text(doc, "attestedBy", NULL);
 	facts->recommend = !strcmp(json_text(doc, "mode", ""), "recommend");
-	facts->covered = json_has_text(json_object_get(class, "actions"),
-				       action->name) &&
-			 json_has_text(json_object_get(task->doc, "actions"),
-				       action->name);
+	facts->covered = is_covered(task, class, action, of);
 	facts->monitored =
 		true;	       /* no class of this inventory names detectors */
 	facts->risk_score = 0; /* no detector is enrolled: nothing is said */
@@ -307,7 +355,7 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	facts->approvals = g->approvals;
 	facts->planes = g->planes;
 	meter_read(f, json_text(doc, "agent", ""), facts->now_ms, action,
-		   facts->reversible, plane, facts);
+		   facts->reversible, of->plane, facts);
 }
 
 /* ---- the verdict as a route ---- */
@@ -586,7 +634,7 @@ static int64_t shorten_to_window(const json_t *doc, const struct task *task,
 }
 
 void decide(struct flow *f, const struct task *task, const json_t *doc,
-	    const json_t *found, bool attested, struct decided *ret)
+	    const json_t *found, struct decided *ret)
 {
 	int64_t left_s;
 	struct gathered g;
@@ -609,7 +657,7 @@ void decide(struct flow *f, const struct task *task, const json_t *doc,
 	task_as_ask(task, &q.ask_task);
 	/* A long way off: whether it is still open is checked by its timer. */
 	q.request_expires_ms = clock_wall_ms() + 3600 * 1000;
-	gather(f, task, doc, found, q.resource.class.plane, attested, &g);
+	gather(f, task, doc, found, &q.resource.class, &g);
 	left_s = shorten_to_window(doc, task, &g.facts);
 	/* Lowering the time twice is once more than any set needs. */
 	for (int i = 0; i < 3 && decide_once(&q, ret); i++)

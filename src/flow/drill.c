@@ -2,6 +2,9 @@
  * Drills: a marked entry of the target is added, read, removed and read again,
  * by the same armed orders as any effect.  Only a drill that passed makes a
  * change on that target reversible, and only for the connector build it ran on.
+ *
+ * Once something is armed, a drill is kept: one that fails halfway, or that a
+ * stop cuts short, only removes what it may have left, and ends as not passed.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -10,7 +13,12 @@
 #include "flow/state.h"
 #include "govern/plan.h"
 
-enum { DRILL_DAYS = 7, DAY_MS = 24 * 3600 * 1000 };
+enum {
+	DRILL_DAYS = 7,
+	DAY_MS = 24 * 3600 * 1000,
+	CLEAN_MS = 1000, /* between tries to remove what was left */
+	CLEANS_MAX = 5,	 /* that were armed */
+};
 
 bool drill_passed(const struct flow *f, const char *target, const char *action,
 		  int64_t now_ms)
@@ -31,6 +39,11 @@ bool drill_passed(const struct flow *f, const char *target, const char *action,
 /* The two steps of a drill. */
 struct drill {
 	struct flow *flow;
+	struct drill *next; /* of those that wait to clean up */
+	struct loop_timer *timer;
+	char *failed;	 /* why it only cleans up; NULL while it goes well */
+	unsigned cleans; /* tries that were armed */
+	bool left_over;	 /* removes what another has left, then begins */
 	struct reply_to reply;
 	char id[ID_MAX];
 	char *target;
@@ -47,6 +60,8 @@ static const char *const drill_actions[] = { "AddToGroup", "RemoveFromGroup" };
 
 static void drill_free(struct drill *d)
 {
+	loop_timer_end(d->timer);
+	free(d->failed);
 	free(d->target);
 	json_decref(d->entry);
 	json_decref(d->steps);
@@ -56,6 +71,36 @@ static void drill_free(struct drill *d)
 	free(d);
 }
 
+/* ---- what is kept while something of it is armed ---- */
+
+static char *kept_id(const struct drill *d)
+{
+	return mem_format("drill/%s", d->id);
+}
+
+static void keep(const struct drill *d, struct evidence_txn *t)
+{
+	CLEANUP(json_put_p) json_t *doc = json_object();
+	CLEANUP(mem_free_p) char *id = kept_id(d);
+
+	json_set_text(doc, "id", id);
+	json_set_text(doc, "drill", d->id);
+	json_set_text(doc, "target", d->target);
+	json_object_set(doc, "entry", d->entry);
+	json_set_text(doc, "subject", d->subject);
+	json_object_set(doc, "signed", d->kept);
+	evidence_put(t, NOUN_SETTING, id, doc);
+}
+
+/* Goes without a word in the log: the next start takes it up. */
+static void drill_leave(struct drill *d)
+{
+	answer_closing(d->reply);
+	drill_free(d);
+}
+
+/* ---- the end ---- */
+
 static void drill_finish(struct drill *d, bool passed, const char *detail)
 {
 	struct flow *f = d->flow;
@@ -63,6 +108,7 @@ static void drill_finish(struct drill *d, bool passed, const char *detail)
 	struct evidence_part parts[] = { { "target", d->steps },
 					 { d->subject, d->kept } };
 	const struct target *target = map_get(f->targets, d->target);
+	CLEANUP(mem_free_p) char *kept = kept_id(d);
 	json_t *fields = json_object();
 	json_t *body = json_object();
 	struct leaf_ref leaf;
@@ -85,6 +131,7 @@ static void drill_finish(struct drill *d, bool passed, const char *detail)
 		evidence_put(t, NOUN_DRILL, id, doc);
 		json_set_new(f->drills, id, doc);
 	}
+	evidence_delete(t, NOUN_SETTING, kept);
 	json_set_text(body, "target", d->target);
 	json_set_flag(body, "passed", passed);
 	json_set_text(body, "detail", detail);
@@ -105,20 +152,63 @@ static void note_step(struct drill *d, const char *result)
 	json_array_append_new(d->steps, step);
 }
 
-static void step_over(void *cookie, const struct effect_result *result)
+static void clean_now(void *cookie)
 {
 	struct drill *d = cookie;
+	struct drill **place = &d->flow->cut_short;
 
-	note_step(d, effect_end_name(result->end));
-	if (result->end != EFFECT_APPLIED) {
-		drill_finish(d, false, result->detail);
+	while (*place != d)
+		place = &(*place)->next;
+	*place = d->next;
+	d->timer = NULL;
+	drill_step(d);
+}
+
+/* From here on it only removes what it may have left. */
+static void clean_up(struct drill *d, const char *why)
+{
+	struct flow *f = d->flow;
+
+	if (f->closing) {
+		drill_leave(d);
 		return;
 	}
-	d->step++;
+	if (!d->failed)
+		d->failed = mem_str(why);
+	d->step = 1;
+	d->next = f->cut_short;
+	f->cut_short = d;
+	d->timer = loop_timer(f->loop, CLEAN_MS, clean_now, d);
+}
+
+static void step_applied(struct drill *d)
+{
+	if (d->failed) {
+		drill_finish(d, false, d->failed);
+		return;
+	}
+	d->step = d->left_over ? 0 : d->step + 1;
+	d->left_over = false;
 	if (d->step == ARRAY_LEN(drill_actions))
 		drill_finish(d, true, "added, read, removed, read");
 	else
 		drill_step(d);
+}
+
+static void step_over(void *cookie, const struct effect_result *result)
+{
+	struct drill *d = cookie;
+	bool untouched = result->end == EFFECT_REFUSED ||
+			 result->end == EFFECT_WITHDRAWN;
+
+	note_step(d, effect_end_name(result->end));
+	if (result->end == EFFECT_APPLIED)
+		step_applied(d);
+	else if (result->end == EFFECT_NO_CHANGE ||
+		 (untouched && d->step == 0) || d->cleans == CLEANS_MAX)
+		drill_finish(d, false, d->failed ? d->failed : result->detail);
+	else
+		clean_up(d, result->detail);
 }
 
 static void step_arm(struct drill *d, const json_t *found)
@@ -151,15 +241,36 @@ static void step_arm(struct drill *d, const json_t *found)
 	json_set_text(fields, "purpose", "drill");
 	must(evidence_leaf(t, LEAF_ARMED, d->id, fields, &part, 1, &leaf),
 	     "the armed leaf of a drill");
+	keep(d, t);
 	evidence_commit(t, NULL, NULL);
+	d->cleans += d->failed != NULL;
 	order = (struct effect_order){
 		.target = d->target,
 		.plan = plan,
 		.armed = leaf.index,
+		.first = d->failed != NULL,
 		.done = step_over,
 		.cookie = d,
 	};
 	effect_run(f, &order);
+}
+
+static void step_found(struct drill *d, const json_t *found)
+{
+	if (!json_flag(found, "noChange", false)) {
+		step_arm(d, found);
+	} else if (d->step == 0) {
+		/* Another drill was cut short: first remove what it left. */
+		note_step(d, "left over");
+		d->left_over = true;
+		d->step = 1;
+		drill_step(d);
+	} else {
+		note_step(d, "gone");
+		drill_finish(d, false,
+			     d->failed ? d->failed
+				       : "what was added is gone already");
+	}
 }
 
 static void step_planned(void *cookie, const struct connector_result *p)
@@ -167,16 +278,14 @@ static void step_planned(void *cookie, const struct connector_result *p)
 	struct drill *d = cookie;
 	struct flow *f = d->flow;
 
-	if (p->status != CONNECT_OK) {
+	if (p->status == CONNECT_OK) {
+		step_found(d, p->json);
+	} else if (d->step == 0 || (p->status == CONNECT_REFUSED &&
+				    !strncmp(p->reason, "no-such", 7))) {
 		note_step(d, p->reason);
-		drill_finish(d, false, p->detail);
-	} else if (json_flag(p->json, "noChange", false) && d->step == 0) {
-		/* Left over from a drill that was cut short: remove it. */
-		note_step(d, "left over");
-		d->step = 1;
-		drill_step(d);
+		drill_finish(d, false, d->failed ? d->failed : p->detail);
 	} else {
-		step_arm(d, p->json);
+		clean_up(d, p->detail);
 	}
 	effect_settled(f);
 }
@@ -189,7 +298,10 @@ static void drill_step(struct drill *d)
 	d->action = action_find(drill_actions[d->step]);
 	if (!t || !t->up) {
 		json_decref(params);
-		drill_finish(d, false, "the connector is down");
+		if (d->step == 0)
+			drill_finish(d, false, "the connector is down");
+		else
+			clean_up(d, "the connector is down");
 		return;
 	}
 	json_set_text(params, "action", d->action->name);
@@ -247,4 +359,30 @@ void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 	}
 	json_decref(entry);
 	statement_clear(&s);
+}
+
+/* ---- loading ---- */
+
+void drill_load(struct flow *f, json_t *doc)
+{
+	struct drill *d = mem_new(struct drill);
+
+	d->flow = f;
+	snprintf(d->id, sizeof(d->id), "%s", json_text(doc, "drill", ""));
+	d->target = mem_str(json_text(doc, "target", ""));
+	d->entry = json_incref(json_object_get(doc, "entry"));
+	d->subject = mem_str(json_text(doc, "subject", ""));
+	d->kept = json_incref(json_object_get(doc, "signed"));
+	d->steps = json_array();
+	clean_up(d, "it was cut short by a stop");
+}
+
+void drills_free(struct flow *f)
+{
+	while (f->cut_short) {
+		struct drill *next = f->cut_short->next;
+
+		drill_leave(f->cut_short);
+		f->cut_short = next;
+	}
 }

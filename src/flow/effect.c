@@ -290,22 +290,41 @@ void effect_run(struct flow *f, const struct effect_order *order)
 /* ---- reading alone ---- */
 
 struct reading {
+	struct reading *next; /* of the flow's */
 	struct flow *flow;
 	void (*done)(void *cookie, int present, json_t *observed);
 	void *cookie;
 };
 
+static void reading_free(struct reading *reading)
+{
+	struct reading **place = &reading->flow->readings;
+
+	while (*place != reading)
+		place = &(*place)->next;
+	*place = reading->next;
+	loop_defer_end(reading->flow->loop, reading);
+	free(reading);
+}
+
+void readings_drop(struct flow *f)
+{
+	while (f->readings)
+		reading_free(f->readings);
+}
+
 static void reading_done(void *cookie, const struct connector_result *r)
 {
 	struct reading *reading = cookie;
+	struct flow *f = reading->flow;
 	int present = -1;
 
 	if (r->status == CONNECT_OK)
 		present = json_flag(r->json, "present", false);
 	reading->done(reading->cookie, present,
 		      r->status == CONNECT_OK ? r->json : NULL);
-	effect_settled(reading->flow);
-	free(reading);
+	reading_free(reading);
+	effect_settled(f);
 }
 
 static void reading_down(void *cookie)
@@ -325,7 +344,8 @@ void effect_read(struct flow *f, const char *target, const char *plan,
 	struct connector *c = connector_of(f, target);
 	CLEANUP(json_put_p) json_t *parsed = NULL;
 
-	*reading = (struct reading){ f, done, cookie };
+	*reading = (struct reading){ f->readings, f, done, cookie };
+	f->readings = reading;
 	f->in_flight++;
 	if (!c || json_parse(slice_str(plan), FRAME_MAX, &parsed) < 0) {
 		loop_defer(f->loop, reading_down, reading);

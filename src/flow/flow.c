@@ -63,9 +63,9 @@ static int start_connector(struct flow *f, const struct flow_connector *c)
 
 /* ---- loading ---- */
 
-/* Calls load for every document of a noun in one of the states (NULL: all). */
-static int load_state(struct flow *f, enum noun noun, const char *state,
-		      void (*load)(struct flow *f, json_t *doc))
+/* Appends every document of a noun in a state (NULL: all). */
+static int read_state(struct flow *f, enum noun noun, const char *state,
+		      json_t *all)
 {
 	CLEANUP(mem_free_p) char *after = NULL;
 	size_t count = LOAD_PAGE;
@@ -80,7 +80,7 @@ static int load_state(struct flow *f, enum noun noun, const char *state,
 			       &docs));
 		count = json_array_size(docs);
 		json_array_foreach(docs, at, doc) {
-			load(f, doc);
+			json_array_append(all, doc);
 			free(after);
 			after = mem_str(json_text(doc, "id", ""));
 		}
@@ -137,9 +137,11 @@ static int load_bundle(struct flow *f)
 	return inventory_swap(f, inventory_ref(f->inventory));
 }
 
-static void load_change(struct flow *f, json_t *doc)
+/* Of the settings only these live on by themselves. */
+static void load_setting(struct flow *f, json_t *doc)
 {
-	map_put(f->changes, json_text(doc, "id", ""), json_incref(doc));
+	if (!strncmp(json_text(doc, "id", ""), "drill/", 6))
+		drill_load(f, doc);
 }
 
 static void load_drill(struct flow *f, json_t *doc)
@@ -153,8 +155,9 @@ static const struct {
 	void (*load)(struct flow *f, json_t *doc);
 } loads[] = {
 	{ NOUN_CONTAINMENT, "in-force", containment_load },
-	{ NOUN_CHANGE, "waiting", load_change },
+	{ NOUN_CHANGE, "waiting", change_load },
 	{ NOUN_DRILL, NULL, load_drill },
+	{ NOUN_SETTING, NULL, load_setting },
 	{ NOUN_VOUCHER, NULL, voucher_load },
 	{ NOUN_TASK, "open", task_load },
 	{ NOUN_TASK, "ending", task_load },
@@ -167,15 +170,38 @@ static const struct {
 	{ NOUN_REQUEST, "unknown", request_load },
 };
 
+/* All are read before the first is loaded: what loading one changes must not
+ * be read as another. */
+static int load_documents(struct flow *f)
+{
+	CLEANUP(json_put_p) json_t *read = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+		json_t *docs = json_array();
+
+		json_array_append_new(read, docs);
+		TRY(read_state(f, loads[i].noun, loads[i].state, docs));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+		json_t *doc;
+		size_t at;
+
+		json_array_foreach(json_array_get(read, i), at, doc)
+			loads[i].load(f, doc);
+	}
+	return 0;
+}
+
 static int load_all(struct flow *f)
 {
 	TRY(load_objects(f));
 	TRY(load_bundle(f));
 	TRY(meters_load(f));
-	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
-		TRY(load_state(f, loads[i].noun, loads[i].state,
-			       loads[i].load));
-	return policy_relink(f);
+	TRY(load_documents(f));
+	policy_relink(f);
+	proposals_tick(f, clock_wall_ms());
+	containments_take_up(f);
+	return 0;
 }
 
 /* ---- the tick ---- */
@@ -199,7 +225,7 @@ static void record_refusals(struct flow *f)
 	evidence_commit(t, NULL, NULL);
 }
 
-static void record_degraded(struct flow *f, bool on, const char *why)
+void record_degraded(struct flow *f, bool on, const char *why)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	json_t *fields = json_object();
@@ -210,6 +236,17 @@ static void record_degraded(struct flow *f, bool on, const char *why)
 	must(evidence_leaf(t, LEAF_DEGRADED, NULL, fields, NULL, 0, &leaf),
 	     "a degraded leaf");
 	evidence_commit(t, NULL, NULL);
+}
+
+void flow_degraded(struct flow *f, bool on, const char *why)
+{
+	if (f->closing)
+		return;
+	if (on)
+		snprintf(f->trouble, sizeof(f->trouble), "%s", why);
+	record_degraded(f, on, f->trouble);
+	if (!on)
+		f->trouble[0] = '\0';
 }
 
 /* A wall clock that jumps stops arming until it has stood still for a tick. */
@@ -252,6 +289,7 @@ static void tick(void *cookie)
 	once_tick(f, clock_boot_ms());
 	vouchers_tick(f, clock_wall_ms());
 	record_refusals(f);
+	proposals_tick(f, clock_wall_ms());
 	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
 }
 
@@ -275,6 +313,7 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->places = map_new();
 	f->inflight = map_new();
 	f->changes = map_new();
+	f->activations = map_new();
 	f->containments = map_new();
 	f->meters = map_new();
 	f->drills = json_object();
@@ -353,6 +392,13 @@ static void free_targets(struct flow *f)
 	map_free(f->targets);
 }
 
+/* One that was undone in this turn would still be freed in the next. */
+static void forget_grant(struct grant *g)
+{
+	loop_defer_end(g->flow->loop, g);
+	grant_free(g);
+}
+
 /* Frees every value of a map, then the map. */
 #define FREE_ALL(map, type, release)                                           \
 	do {                                                                   \
@@ -389,11 +435,16 @@ void flow_close(struct flow *f)
 		return;
 	f->closing = true;
 	loop_timer_end(f->tick);
+	loop_timer_end(f->freeze);
 	free_targets(f);
+	readings_drop(f);
+	drills_free(f);
 	free_requests(f);
 	FREE_ALL(f->tasks, struct task, task_free);
-	FREE_ALL(f->grants, struct grant, grant_free);
+	FREE_ALL(f->grants, struct grant, forget_grant);
+	loop_defer_end(f->loop, f);
 	FREE_ALL(f->changes, json_t, json_decref);
+	FREE_ALL(f->activations, json_t, json_decref);
 	FREE_ALL(f->containments, json_t, json_decref);
 	map_free(f->places);
 	map_free(f->inflight);

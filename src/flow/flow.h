@@ -45,6 +45,10 @@ struct flow_config {
 MUST_USE int flow_open(const struct flow_config *config,
 		       struct flow **ret_flow);
 
+/* A condition of the evidence that stops arming came or went (why: its words,
+ * when it came): it gets a leaf.  Nothing happens while the flow closes. */
+void flow_degraded(struct flow *f, bool on, const char *why);
+
 /* Stops arming and planning; what is in flight ends or is found at the next
  * start.  done runs when no connector has a call in its hands. */
 void flow_drain(struct flow *f, void (*done)(void *cookie), void *cookie);

@@ -2,10 +2,18 @@
  * What an agent did in the last 24 hours, counted as it happens.  Each agent
  * has a ring of its acts in order of time.
  */
+#include "base/clock.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "flow/state.h"
 
-enum { WINDOW_MS = 24 * 3600 * 1000 };
+enum {
+	WINDOW_MS = 24 * 3600 * 1000,
+	/* Longest time from a request to its arming: people have 7 days, and
+	 * a day is for what happens between. */
+	OLDEST_MS = 8 * WINDOW_MS,
+	LOAD_PAGE = 256,
+};
 
 struct act {
 	int64_t at_ms;
@@ -51,20 +59,78 @@ static void forget(struct meter *m, int64_t now_ms)
 	}
 }
 
-void meter_add(struct flow *f, const char *agent, const struct action *action,
-	       bool reversible, const char *plane, int64_t at_ms)
+static void add(struct meter *m, const struct act *act, const char *plane)
 {
-	struct meter *m = meter_of(f, agent);
-	struct act act = { at_ms, action->privileged, !reversible };
-
 	if (m->count == m->capacity) {
 		m->capacity = m->capacity ? m->capacity * 2 : 64;
 		m->acts = mem_grow(m->acts, m->capacity, sizeof(*m->acts));
 	}
-	m->acts[m->count++] = act;
-	m->privileged += act.privileged;
-	m->irreversible += act.irreversible;
-	json_set_int(m->planes, plane, at_ms);
+	m->acts[m->count++] = *act;
+	m->privileged += act->privileged;
+	m->irreversible += act->irreversible;
+	if (json_int(m->planes, plane, 0) < act->at_ms)
+		json_set_int(m->planes, plane, act->at_ms);
+}
+
+void meter_count(struct flow *f, const json_t *doc)
+{
+	const struct action *action =
+		action_find(json_text(doc, "action", NULL));
+	const json_t *counted = json_object_get(doc, "counted");
+	struct act act = {
+		.at_ms = json_int(counted, "atMs", 0),
+		.privileged = !action || action->privileged,
+		.irreversible = !json_flag(counted, "reversible", false),
+	};
+
+	add(meter_of(f, json_text(doc, "agent", "")), &act,
+	    json_text(counted, "plane", ""));
+}
+
+static int compare_acts(const void *left, const void *right)
+{
+	int64_t a = ((const struct act *)left)->at_ms;
+	int64_t b = ((const struct act *)right)->at_ms;
+
+	return (a > b) - (a < b);
+}
+
+/* Ids are in order of creation, acts are to be in that of arming. */
+static void sort_acts(struct flow *f)
+{
+	struct meter *m;
+	size_t at = 0;
+
+	while ((m = map_next(f->meters, &at, NULL)))
+		qsort(m->acts, m->count, sizeof(*m->acts), compare_acts);
+}
+
+int meters_load(struct flow *f)
+{
+	int64_t now_ms = clock_wall_ms();
+	CLEANUP(mem_free_p)
+	char *after = mem_format("req_%012llx",
+				 (unsigned long long)(now_ms - OLDEST_MS));
+	size_t count = LOAD_PAGE;
+
+	while (count == LOAD_PAGE) {
+		CLEANUP(json_put_p) json_t *docs = NULL;
+		const json_t *doc;
+		size_t at;
+
+		TRY(store_find(evidence_reader(f->evidence), NOUN_REQUEST, NULL,
+			       NULL, after, LOAD_PAGE, &docs));
+		count = json_array_size(docs);
+		json_array_foreach(docs, at, doc) {
+			if (json_int(json_object_get(doc, "counted"), "atMs",
+				     0) >= now_ms - WINDOW_MS)
+				meter_count(f, doc);
+			free(after);
+			after = mem_str(json_text(doc, "id", ""));
+		}
+	}
+	sort_acts(f);
+	return 0;
 }
 
 void meter_read(struct flow *f, const char *agent, int64_t now_ms,

@@ -22,6 +22,7 @@ enum {
 	REREAD_SOON_MS = 1000, /* first look at an unknown outcome */
 	REREAD_MS = 5 * 1000,  /* between further ones */
 	RESUME_MS = 500,       /* between looks for a target that is down */
+	TAKE_UP_MS = 50,       /* between looks for a log with room */
 	RESUMES_MAX = 120,
 	PLAN_MAX =
 		256 * 1024, /* bytes: what people can sign and the log hold */
@@ -694,13 +695,12 @@ static void make_plan(struct request *r, int64_t ttl_s,
 	discard(decide_classify(f, r->doc, json_object_get(r->doc, "found"),
 				&class));
 	json_set_int(r->doc, "tier", class.tier);
-	json_set_flag(r->doc, "concealed",
-		      class.sensitivity >
-			      json_int(inventory_spec(f->inventory,
-						      MANIFEST_AGENT,
-						      json_text(r->doc, "agent",
-								"")),
-				       "clearance", 0));
+	json_set_flag(
+		r->doc, "concealed",
+		class.sensitivity >
+			json_int(inventory_spec(f->inventory, MANIFEST_AGENT,
+						json_text(r->doc, "agent", "")),
+				 "clearance", 0));
 	parts = (struct plan_parts){
 		.purpose = purpose_of(r),
 		.request = r->id,
@@ -1144,6 +1144,7 @@ void request_reconsider(struct request *r)
 
 	loop_timer_end(r->reread);
 	r->reread = NULL;
+	r->untaken = false;
 	approvals_review(r->flow, task, r->doc);
 	decide(r->flow, task, r->doc, json_object_get(r->doc, "found"), &d);
 	if (d.route == ROUTE_AUTO && !target_is_up(r) && may_wait(r)) {
@@ -1462,7 +1463,7 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 void request_withdraw(struct request *r, const char *why)
 {
 	r->cancelled = true;
-	if (r->busy || request_state_is_end(r->state))
+	if (r->busy || r->untaken || request_state_is_end(r->state))
 		return;
 	if (r->state == REQUEST_WAITING || r->state == REQUEST_PLANNING ||
 	    r->state == REQUEST_REPLANNING)
@@ -1911,9 +1912,34 @@ void flow_explain(struct flow *f, const struct caller *caller,
 /* Whether a stop may have kept it from going on. */
 static bool stopped_halfway(const struct request *r, const struct task *task)
 {
-	return r->state == REQUEST_REPLANNING || !task ||
+	return r->state == REQUEST_REPLANNING || !task || has_expired(r) ||
 	       task_fault(task, clock_wall_ms()) ||
 	       json_array_size(json_object_get(r->doc, "approvals"));
+}
+
+/* What a stop left open goes on when the log has room for it. */
+static void take_up(void *cookie)
+{
+	struct request *r = cookie;
+
+	r->reread = NULL;
+	if (r->flow->closing)
+		return;
+	if (evidence_is_busy(r->flow->evidence)) {
+		r->reread = loop_timer(r->flow->loop, TAKE_UP_MS, take_up, r);
+		return;
+	}
+	r->untaken = false;
+	if (r->state == REQUEST_ARMED)
+		become_unknown(r, "restart",
+			       "the authority stopped between arming and "
+			       "recording");
+	else if (r->state == REQUEST_UNKNOWN)
+		reread(r);
+	else if (r->cancelled)
+		request_withdraw(r, "withdrawn");
+	else
+		resume(r);
 }
 
 void request_load(struct flow *f, json_t *doc)
@@ -1926,21 +1952,19 @@ void request_load(struct flow *f, json_t *doc)
 	if (!request_state_find(json_text(doc, "state", ""), &r->state))
 		must(ERR_CORRUPT, "a request in no known state");
 	if (r->state == REQUEST_WAITING || r->state == REQUEST_REPLANNING) {
-		if (task && r->state == REQUEST_WAITING)
+		r->untaken = stopped_halfway(r, task);
+		if (r->untaken)
+			r->reread = loop_timer(f->loop, 0, take_up, r);
+		if (task && r->state == REQUEST_WAITING && !has_expired(r))
 			set_expiry(r, task);
-		if (stopped_halfway(r, task))
-			r->reread = loop_timer(f->loop, 0, resume, r);
 	} else if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||
 		   r->state == REQUEST_UNKNOWN) {
 		/* Nobody can tell what happened: it is read, never redone. */
 		take_place(r);
 		if (r->state == REQUEST_READING)
 			r->state = REQUEST_ARMED;
-		if (r->state == REQUEST_ARMED)
-			become_unknown(r, "restart",
-				       "the authority stopped between arming "
-				       "and recording");
-		else
-			r->reread = loop_timer(f->loop, 500, reread, r);
+		r->reread = loop_timer(
+			f->loop, r->state == REQUEST_ARMED ? 0 : RESUME_MS,
+			take_up, r);
 	}
 }

@@ -13,19 +13,27 @@
 
 /* Whether step-up is shown, or the class lets software keys stand for it. */
 static bool steps_up(const struct flow *f, const struct task *task,
-		     const struct statement *s)
+		     bool step_up)
 {
 	const json_t *class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
 					     json_text(task->doc, "class", ""));
 
-	return s->step_up || json_flag(class, "softwareKeys", false);
+	return step_up || json_flag(class, "softwareKeys", false);
 }
+
+/* A signature that policy is asked about. */
+struct signer {
+	const char *human;
+	const char *group;
+	bool step_up;
+	const json_t *barred;
+	int64_t until_ms; /* when the request expires */
+};
 
 /* Why this human may not sign for this group; NULL if policy lets them.  Text
  * is static or a policy's title. */
-static const char *approve_fault(struct flow *f, struct request *r,
-				 const struct task *task,
-				 const struct statement *s, const char *group)
+static const char *approve_fault(struct flow *f, const struct task *task,
+				 const struct signer *signer)
 {
 	CLEANUP(json_put_p) json_t *ask = NULL;
 	struct policy_answer policy = { 0 };
@@ -33,9 +41,9 @@ static const char *approve_fault(struct flow *f, struct request *r,
 	const char *why = NULL;
 
 	task_as_ask(task, &ask_task);
-	ask = ask_approve(s->human, group, steps_up(f, task, s), &ask_task,
-			  json_object_get(r->doc, "barred"), clock_wall_ms(),
-			  json_int(r->doc, "expiresMs", 0));
+	ask = ask_approve(signer->human, signer->group,
+			  steps_up(f, task, signer->step_up), &ask_task,
+			  signer->barred, clock_wall_ms(), signer->until_ms);
 	if (policy_ask(f->linked, f->world, ask, &policy) < 0 ||
 	    !policy.allow) {
 		const char *id =
@@ -82,7 +90,15 @@ static const struct unfit *unfit_of(struct flow *f, struct request *r,
 				       "This person has signed this request "
 				       "already." };
 	else {
-		why = task ? approve_fault(f, r, task, s, group)
+		struct signer signer = {
+			.human = s->human,
+			.group = group,
+			.step_up = s->step_up,
+			.barred = json_object_get(r->doc, "barred"),
+			.until_ms = json_int(r->doc, "expiresMs", 0),
+		};
+
+		why = task ? approve_fault(f, task, &signer)
 			   : "The task is gone.";
 		if (!why)
 			return NULL;
@@ -148,10 +164,67 @@ static void keep_approval(struct request *r, const struct statement *s,
 			json_object_set(approval, members[i], value);
 	}
 	json_set_flag(approval, "stepUp", s->step_up);
+	json_set_text(approval, "fingerprint", s->fingerprint);
 	json_set_int(approval, "leaf", (int64_t)leaf->index);
 	json_array_append_new(json_object_get(r->doc, "approvals"), approval);
 	json_array_append_new(json_object_get(r->doc, "signatures"),
 			      signed_json(s));
+}
+
+/* Why a signature that was taken does not count any more, or NULL. */
+static const char *stale_fault(struct flow *f, const struct task *task,
+			       const json_t *approval, const json_t *barred)
+{
+	struct signer signer = {
+		.human = json_text(approval, "human", ""),
+		.group = json_text(approval, "group", ""),
+		.step_up = json_flag(approval, "stepUp", false),
+		.barred = barred,
+		/* It was given in time; whether the request is still open is
+		 * checked by its timer. */
+		.until_ms = clock_wall_ms() + 3600 * 1000,
+	};
+
+	if (!approval_key_stands(f->inventory, approval))
+		return "the key is not this person's any more";
+	return approve_fault(f, task, &signer);
+}
+
+/* Moves the approval at, and the signature of the same place, to "voided". */
+static void void_one(json_t *doc, size_t at, const char *why)
+{
+	json_t *approvals = json_object_get(doc, "approvals");
+	json_t *voided = json_object_get(doc, "voided");
+	json_t *approval = json_array_get(approvals, at);
+
+	if (!voided) {
+		voided = json_array();
+		json_set_new(doc, "voided", voided);
+	}
+	json_set_text(approval, "voidedBy", why);
+	json_array_append(voided, approval);
+	json_array_remove(approvals, at);
+	json_array_remove(json_object_get(doc, "signatures"), at);
+}
+
+void approvals_review(struct flow *f, const struct task *task, json_t *doc)
+{
+	const json_t *approvals = json_object_get(doc, "approvals");
+	CLEANUP(json_put_p) json_t *humans = NULL;
+	CLEANUP(json_put_p) json_t *agents = NULL;
+	CLEANUP(json_put_p) json_t *barred = NULL;
+
+	if (!task || !json_array_size(approvals))
+		return;
+	decide_people(f, doc, json_object_get(doc, "found"), &humans, &agents,
+		      &barred);
+	for (size_t at = json_array_size(approvals); at > 0; at--) {
+		const char *why = stale_fault(
+			f, task, json_array_get(approvals, at - 1), barred);
+
+		if (why)
+			void_one(doc, at - 1, why);
+	}
 }
 
 struct signing {
@@ -216,6 +289,15 @@ static void take_denial(struct flow *f, struct request *r,
 		      json_text(s->body, "reason", ""));
 }
 
+/* Whoever signed with a key that is gone may sign again. */
+static bool is_unfit(struct flow *f, struct request *r,
+		     const struct statement *s, struct unfit *ret)
+{
+	approvals_review(f, task_find(f, json_text(r->doc, "task", "")),
+			 r->doc);
+	return unfit_of(f, r, s, ret) != NULL;
+}
+
 void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 	       struct reply_to reply)
 {
@@ -235,7 +317,7 @@ void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
 			       "The request is '%s'.",
 			       request_state_name(r->state));
-	else if (unfit_of(f, r, &s, &unfit))
+	else if (is_unfit(f, r, &s, &unfit))
 		refuse_signature(f, r, &s, &unfit, reply);
 	else if (!strcmp(json_text(s.body, "decision", ""), "approve"))
 		take_approval(f, r, &s, reply);
@@ -263,6 +345,8 @@ static json_t *adopted_doc(const json_t *advice, const struct task *task,
 	json_set_text(body, "task", task->id);
 	doc = request_doc_of(&caller, body);
 	json_set_text(doc, "sponsor", s->human);
+	/* The signature of the agent's owner stands in for its token. */
+	json_set_text(doc, "attestedBy", "sponsor");
 	json_set_text(doc, "adviceOf", json_text(advice, "id", ""));
 	return doc;
 }
@@ -356,6 +440,12 @@ void flow_adopt(struct flow *f, const char *id, const json_t *signed_form,
 
 /* ---- vouching ---- */
 
+enum {
+	VOUCHERS_TICK_MS = 60 * 1000,
+	VOUCHERS_DROPPED_MAX = 256, /* at a time, or little more */
+};
+static const int64_t VOUCHER_LIFE_MAX_MS = 30LL * 24 * 3600 * 1000;
+
 /* Some evidence only one person can give. */
 static const char *vouch_fault(const struct flow *f, const struct statement *s)
 {
@@ -370,13 +460,79 @@ static const char *vouch_fault(const struct flow *f, const struct statement *s)
 	if (!strcmp(kind, "owner_ack") &&
 	    strcmp(json_text(spec, "owner", ""), s->human) != 0)
 		return "Only the target's owner acknowledges for it.";
-	if (!strcmp(kind, "prompt") || !strcmp(kind, "tool_trace"))
-		return "Prompts and tool traces are attached to the task by "
-		       "its agent.";
 	if (clock_parse(json_text(s->body, "expires", ""), &expires) < 0 ||
 	    expires <= clock_wall_ms())
 		return "It has expired already.";
+	if (expires > clock_wall_ms() + VOUCHER_LIFE_MAX_MS)
+		return "Evidence is vouched for at most 30 days ahead.";
 	return NULL;
+}
+
+static char *voucher_key(const json_t *voucher)
+{
+	return mem_format("%s %s", json_text(voucher, "human", ""),
+			  json_text(voucher, "kind", ""));
+}
+
+const json_t *vouchers_of(const struct flow *f, const char *subject)
+{
+	return json_object_get(f->vouchers, subject);
+}
+
+/* A person vouches for a thing once of each kind: anew replaces. */
+void voucher_load(struct flow *f, json_t *doc)
+{
+	const char *subject = json_text(doc, "subject", "");
+	json_t *of = json_object_get(f->vouchers, subject);
+	CLEANUP(mem_free_p) char *key = voucher_key(doc);
+
+	if (!of) {
+		of = json_object();
+		json_set_new(f->vouchers, subject, of);
+	}
+	json_object_set(of, key, doc);
+}
+
+/* Deletes those of one subject that have expired; returns how many. */
+static unsigned drop_expired(struct evidence_txn *t, json_t *of, int64_t now_ms)
+{
+	const char *key;
+	json_t *voucher;
+	void *next;
+	unsigned count = 0;
+
+	json_object_foreach_safe(of, next, key, voucher) {
+		if (json_int(voucher, "expiresMs", 0) > now_ms)
+			continue;
+		evidence_delete(t, NOUN_VOUCHER, json_text(voucher, "id", ""));
+		json_object_del(of, key);
+		count++;
+	}
+	return count;
+}
+
+void vouchers_tick(struct flow *f, int64_t now_ms)
+{
+	struct evidence_txn *t;
+	unsigned count = 0;
+	const char *subject;
+	void *next;
+	json_t *of;
+
+	if (clock_boot_ms() < f->vouchers_ms || !json_object_size(f->vouchers))
+		return;
+	f->vouchers_ms = clock_boot_ms() + VOUCHERS_TICK_MS;
+	t = evidence_begin(f->evidence);
+	json_object_foreach_safe(f->vouchers, next, subject, of) {
+		if (count < VOUCHERS_DROPPED_MAX)
+			count += drop_expired(t, of, now_ms);
+		if (!json_object_size(of))
+			json_object_del(f->vouchers, subject);
+	}
+	if (count)
+		evidence_commit(t, NULL, NULL);
+	else
+		evidence_abandon(t);
 }
 
 static json_t *voucher_doc(const struct statement *s, const char *id)
@@ -393,9 +549,12 @@ static json_t *voucher_doc(const struct statement *s, const char *id)
 	struct digest digest = digest_of(slice_str(joined));
 	char subject[DIGEST_TEXT_LEN];
 	json_t *doc = json_object();
+	int64_t expires = 0;
 
 	digest_format(&digest, subject);
+	discard(clock_parse(json_text(s->body, "expires", ""), &expires));
 	json_set_text(doc, "id", id);
+	json_set_int(doc, "expiresMs", expires);
 	json_set_text(doc, "subject", subject);
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		json_t *value = json_object_get(s->body, members[i]);
@@ -404,6 +563,17 @@ static json_t *voucher_doc(const struct statement *s, const char *id)
 			json_object_set(doc, members[i], value);
 	}
 	return doc;
+}
+
+static void replace_voucher(struct flow *f, struct evidence_txn *t, json_t *doc)
+{
+	CLEANUP(mem_free_p) char *key = voucher_key(doc);
+	const json_t *old = json_object_get(
+		vouchers_of(f, json_text(doc, "subject", "")), key);
+
+	if (old)
+		evidence_delete(t, NOUN_VOUCHER, json_text(old, "id", ""));
+	voucher_load(f, doc);
 }
 
 void flow_vouch(struct flow *f, const json_t *signed_form,
@@ -438,11 +608,11 @@ void flow_vouch(struct flow *f, const json_t *signed_form,
 	kept = signed_json(&s);
 	part = (struct evidence_part){ subject, kept };
 	json_set_text(fields, "evidence", json_text(s.body, "kind", ""));
-	json_set_text(fields, "subject", json_text(doc, "subject", ""));
 	t = evidence_begin(f->evidence);
 	must(evidence_leaf(t, LEAF_VOUCHER, id, fields, &part, 1, &leaf),
 	     "a voucher's leaf");
 	json_set_new(doc, "evidence", leaf_json(&leaf));
+	replace_voucher(f, t, doc);
 	evidence_put(t, NOUN_VOUCHER, id, doc);
 	signed_put(f, t, &s);
 	commit_answer(f, t, reply, ANSWER_CREATED, doc);

@@ -61,6 +61,7 @@ struct request {
 	char *key;   /* owned copies that acting points to */
 	char *route;
 	bool cancelled; /* to be withdrawn as soon as it is not busy */
+	bool untaken;	/* loaded, and not yet taken up again */
 };
 
 struct grant {
@@ -96,8 +97,10 @@ struct flow {
 	struct loop_timer *freeze; /* of what was contained at the start */
 	struct reading *readings;  /* that have not been answered */
 	bool unlinked;		   /* quarantines are not in linked */
-	int64_t clock_offset_ms; /* wall minus boot clock when last sound */
+	int64_t clock_offset_ms;   /* wall minus boot clock when last sound */
 	bool clock_stepped;
+	char trouble[160];	 /* why the evidence is degraded, "" if not */
+	struct drill *cut_short; /* drills that are being cleaned up */
 
 	struct map *targets;	  /* name -> target */
 	struct map *tasks;	  /* open ones */
@@ -186,6 +189,7 @@ bool human_is(const struct flow *f, const char *human, const char *group);
 struct task *task_find(struct flow *f, const char *id);
 /* Why a task may not carry a request now, or NULL; static text. */
 const char *task_fault(const struct task *t, int64_t now_ms);
+bool task_is_open(const struct task *t);
 void task_as_ask(const struct task *t, struct ask_task *ret);
 void task_load(struct flow *f, json_t *doc);
 /* Something of a task has ended: completes an ending one when it was the last.
@@ -411,6 +415,10 @@ MUST_USE int begin_log(struct flow *f, const struct flow_config *config);
 void record_degraded(struct flow *f, bool on, const char *why);
 
 /* ---- drill.c ---- */
+
+/* A drill that a stop has cut short: what it left is removed. */
+void drill_load(struct flow *f, json_t *doc);
+void drills_free(struct flow *f);
 
 bool drill_passed(const struct flow *f, const char *target, const char *action,
 		  int64_t now_ms);

@@ -10,7 +10,10 @@
 #include "base/mem.h"
 #include "flow/state.h"
 
-enum { WAIT_END_MS = 30 * 1000 };
+enum {
+	WAIT_END_MS = 30 * 1000,
+	TAKE_UP_MS = 50, /* between looks for a log with room */
+};
 
 struct task *task_find(struct flow *f, const char *id)
 {
@@ -22,20 +25,29 @@ static const char *state_of(const struct task *t)
 	return json_text(t->doc, "state", "");
 }
 
+bool task_is_open(const struct task *t)
+{
+	return !strcmp(state_of(t), "open");
+}
+
 const char *task_fault(const struct task *t, int64_t now_ms)
 {
 	const struct flow *f = t->flow;
 	const char *agent = json_text(t->doc, "agent", "");
+	const json_t *class;
 
 	if (is_contained(f, agent, t->id))
 		return "the agent or its task is contained";
-	if (strcmp(state_of(t), "open") != 0)
+	if (!task_is_open(t))
 		return "the task is not open";
 	if (now_ms >= json_int(t->doc, "expiresMs", 0))
 		return "the task's window is over";
-	if (!inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
-			    json_text(t->doc, "class", "")))
+	class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
+			       json_text(t->doc, "class", ""));
+	if (!class)
 		return "the task's class is gone";
+	if (!json_has_text(json_object_get(class, "openers"), agent))
+		return "the agent may not open tasks of this class any more";
 	return inventory_agent_fault(f->inventory, agent, now_ms);
 }
 
@@ -111,6 +123,7 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	char text[DIGEST_TEXT_LEN];
 	char id[ID_MAX];
 	json_t *doc = json_object();
+	const json_t *spec;
 
 	id_new("tsk", id);
 	digest_format(&digest, text);
@@ -121,9 +134,12 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	json_set_text(doc, "intent", json_text(body, "intent", ""));
 	json_object_set(doc, "targets", json_object_get(body, "targets"));
 	json_object_set(doc, "planes", planes);
-	json_object_set(
-		doc, "actions",
-		json_object_get(json_object_get(manifest, "spec"), "actions"));
+	/* What the class says now is a limit for the whole task. */
+	spec = json_object_get(manifest, "spec");
+	json_object_set(doc, "actions", json_object_get(spec, "actions"));
+	json_object_set(doc, "classPlanes", json_object_get(spec, "planes"));
+	json_object_set(doc, "domain", json_object_get(spec, "domain"));
+	json_object_set(doc, "maxTier", json_object_get(spec, "maxTier"));
 	json_set_new(doc, "planesTouched", json_array());
 	json_set_new(doc, "records", json_object());
 	json_set_text(doc, "state", "open");
@@ -163,6 +179,7 @@ static json_t *task_fields(const json_t *doc, const char *event)
 }
 
 static struct task *task_new(struct flow *f, json_t *owned_doc);
+static void schedule_expiry(struct task *t);
 
 static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
 		      struct leaf_ref *ret_leaf)
@@ -206,8 +223,15 @@ static json_t *denial_body(const struct flow *f, const json_t *policies)
 	return body;
 }
 
-static void deny_open(struct flow *f, const json_t *doc, const json_t *ask,
-		      const struct policy_answer *policy, struct reply_to reply)
+/* What the key of a call stands for that opened nothing. */
+static const char about_denied[] = "denied";
+static const char says_denied[] =
+	"Policy does not let this agent open a task of this class.";
+
+static void deny_open(struct flow *f, const struct caller *caller,
+		      const struct acting *acting, const json_t *doc,
+		      const json_t *ask, const struct policy_answer *policy,
+		      struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	CLEANUP(mem_free_p)
@@ -223,9 +247,10 @@ static void deny_open(struct flow *f, const json_t *doc, const json_t *ask,
 	must(evidence_leaf(t, LEAF_DECISION, json_text(doc, "id", NULL), fields,
 			   parts, ARRAY_LEN(parts), &leaf),
 	     "a decision's leaf");
-	commit_problem(f, t, reply, ANSWER_DENIED, "denied",
-		       "Policy does not let this agent open a task of this "
-		       "class.",
+	once_key_put(f, t, caller, acting, about_denied);
+	if (*caller->jti)
+		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
+	commit_problem(f, t, reply, ANSWER_DENIED, "denied", says_denied,
 		       denial_body(f, policy->policies));
 }
 
@@ -241,7 +266,7 @@ static void open_task(struct flow *f, const struct caller *caller,
 	once_key_put(f, t, caller, acting, json_text(doc, "id", ""));
 	if (*caller->jti)
 		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
-	task_new(f, json_incref(doc));
+	schedule_expiry(task_new(f, json_incref(doc)));
 	commit_answer(f, t, reply, ANSWER_CREATED, task_view(doc));
 }
 
@@ -256,6 +281,12 @@ static bool answer_key(struct flow *f, const struct caller *caller,
 		answer_problem(reply, ANSWER_MISMATCH, "key-reused",
 			       "This Idempotency-Key was used for another "
 			       "request.");
+		return true;
+	}
+	if (once == ONCE_AGAIN && !strcmp(about, about_denied)) {
+		/* After the first answer's transaction, should that last. */
+		commit_problem(f, evidence_begin(f->evidence), reply,
+			       ANSWER_DENIED, "denied", says_denied, NULL);
 		return true;
 	}
 	if (once == ONCE_AGAIN) {
@@ -337,7 +368,7 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 	if (may_open(f, doc, ttl_s, now_ms, &ask, &policy))
 		open_task(f, caller, acting, doc, reply);
 	else
-		deny_open(f, doc, ask, &policy, reply);
+		deny_open(f, caller, acting, doc, ask, &policy, reply);
 	policy_answer_clear(&policy);
 }
 
@@ -382,8 +413,6 @@ static struct task *task_new(struct flow *f, json_t *owned_doc)
 	t->doc = owned_doc;
 	snprintf(t->id, sizeof(t->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->tasks, t->id, t);
-	if (!strcmp(state_of(t), "open"))
-		schedule_expiry(t);
 	return t;
 }
 
@@ -539,8 +568,36 @@ void flow_task_complete(struct flow *f, const struct caller *caller,
 
 /* ---- records ---- */
 
+/* Answers a repeated or misused key; false if the call is new.  The key stands
+ * for the leaf's reference. */
+static bool attached_already(struct flow *f, const struct caller *caller,
+			     const struct acting *acting, struct reply_to reply)
+{
+	CLEANUP(mem_free_p) char *about = NULL;
+	json_t *leaf = NULL;
+
+	switch (once_key(f, caller, acting, &about)) {
+	case ONCE_NEW:
+		return false;
+	case ONCE_OTHER:
+		answer_problem(reply, ANSWER_MISMATCH, "key-reused",
+			       "This Idempotency-Key was used for another "
+			       "record.");
+		return true;
+	case ONCE_AGAIN:
+		break;
+	}
+	must(json_parse(slice_str(about), strlen(about), &leaf),
+	     "what a record's key stands for");
+	/* After the first answer's transaction, should that last. */
+	commit_answer(f, evidence_begin(f->evidence), reply, ANSWER_CREATED,
+		      leaf);
+	return true;
+}
+
 void flow_task_attach(struct flow *f, const struct caller *caller,
-		      const char *id, const json_t *body, struct reply_to reply)
+		      const struct acting *acting, const char *id,
+		      const json_t *body, struct reply_to reply)
 {
 	struct task *t = task_find(f, id);
 	const char *kind = json_text(body, "kind", "");
@@ -549,9 +606,13 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 	struct evidence_part part;
 	struct leaf_ref leaf;
 	CLEANUP(mem_free_p) char *subject = NULL;
+	CLEANUP(mem_free_p) char *about = NULL;
 	json_t *fields;
 	json_t *records;
+	json_t *reference;
 
+	if (attached_already(f, caller, acting, reply))
+		return;
 	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
 		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
 			       "This agent has no such open task.");
@@ -578,25 +639,40 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 	records = json_object_get(t->doc, "records");
 	json_set_int(records, kind, json_int(records, kind, 0) + 1);
 	evidence_put(txn, NOUN_TASK, t->id, t->doc);
-	commit_answer(f, txn, reply, ANSWER_CREATED, leaf_json(&leaf));
+	reference = leaf_json(&leaf);
+	about = json_canonical(reference);
+	once_key_put(f, txn, caller, acting, about);
+	commit_answer(f, txn, reply, ANSWER_CREATED, reference);
 }
 
 /* ---- loading ---- */
 
-/* A stop may have come between a task's end and those of its grants. */
-static void end_again(void *cookie)
+/* A stop may have come between a task's end and those of its grants, or lasted
+ * longer than its window.  It goes on when the log has room for it. */
+static void take_up(void *cookie)
 {
 	struct task *t = cookie;
+	struct flow *f = t->flow;
 
-	grants_release(t->flow, t->id,
-		       json_text(t->doc, "endedHow", "completed"));
-	task_settle(t->flow, t->id);
+	t->expiry = NULL;
+	if (evidence_is_busy(f->evidence)) {
+		t->expiry = loop_timer(f->loop, TAKE_UP_MS, take_up, t);
+	} else if (task_is_open(t)) {
+		task_end(t, "expired");
+	} else {
+		grants_release(f, t->id,
+			       json_text(t->doc, "endedHow", "completed"));
+		task_settle(f, t->id);
+	}
 }
 
 void task_load(struct flow *f, json_t *doc)
 {
 	struct task *t = task_new(f, json_incref(doc));
 
-	if (!strcmp(state_of(t), "ending"))
-		loop_defer(f->loop, end_again, t);
+	if (task_is_open(t) &&
+	    clock_wall_ms() < json_int(t->doc, "expiresMs", 0))
+		schedule_expiry(t);
+	else
+		t->expiry = loop_timer(f->loop, 0, take_up, t);
 }

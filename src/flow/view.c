@@ -40,8 +40,7 @@ static bool owns(const struct flow *f, const struct caller *caller,
 			  "owner", "");
 
 	if (caller->kind == CALLER_AGENT)
-		return !strcmp(agent, caller->name) ||
-		       holds(caller->name, doc);
+		return !strcmp(agent, caller->name) || holds(caller->name, doc);
 	return !strcmp(owner, caller->name);
 }
 

@@ -91,7 +91,8 @@ static const struct schema agent_spec[] = {
 static const struct schema rule_match[] = {
 	{ "resource", SCHEMA_TEXT, .max = 1024,
 	  .help = "exact id of the resource" },
-	{ "suffix", SCHEMA_TEXT, .max = 1024, .help = "what the id ends in, from a comma on" },
+	{ "suffix", SCHEMA_TEXT, .max = 1024,
+	  .help = "what the id ends in, from a comma on" },
 	{ "type", SCHEMA_TEXT, .max = 64, .help = "type of the resource" },
 	{ 0 },
 };

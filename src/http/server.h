@@ -52,10 +52,10 @@ struct http_config {
 	const char *tls_key;
 	const struct http_route *routes;
 	size_t route_count;
-	void *cookie;	     /* for all handlers */
-	int64_t wait_ms;     /* 0: HTTP_WAIT_MAX_MS */
-	int64_t transfer_ms; /* 0: HTTP_TRANSFER_MAX_MS */
-	size_t waits_max;    /* 0: HTTP_WAITS_MAX */
+	void *cookie;		  /* for all handlers */
+	int64_t wait_ms;	  /* 0: HTTP_WAIT_MAX_MS */
+	int64_t transfer_ms;	  /* 0: HTTP_TRANSFER_MAX_MS */
+	size_t waits_max;	  /* 0: HTTP_WAITS_MAX */
 	unsigned per_address_max; /* connections of one address; 0:
 				     HTTP_ADDRESS_CONNECTIONS_MAX */
 };

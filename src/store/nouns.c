@@ -102,8 +102,7 @@ static int read_doc(enum noun noun, sqlite3_stmt *statement, json_t **ret_doc)
 {
 	struct slice text = column_slice(statement, 0);
 	struct slice id = column_slice(statement, 2);
-	struct digest sum =
-		sum_of(noun, id, text, column_index(statement, 1));
+	struct digest sum = sum_of(noun, id, text, column_index(statement, 1));
 	struct digest kept;
 
 	TRY(column_digest(statement, 3, &kept));

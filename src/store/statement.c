@@ -168,7 +168,7 @@ static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 	case NOUN_STATEMENT_ALL:
 		buf_putf(b,
 			 NOUN_ROW " FROM %s WHERE id > ?"
-			 " ORDER BY id LIMIT ?",
+				  " ORDER BY id LIMIT ?",
 			 name);
 		return;
 	case NOUN_STATEMENT_FIND:
@@ -176,7 +176,7 @@ static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 	default:
 		buf_putf(b,
 			 NOUN_ROW " FROM %s WHERE id > ?"
-			 " AND %s = ?3 ORDER BY id LIMIT ?2",
+				  " AND %s = ?3 ORDER BY id LIMIT ?2",
 			 name, noun_columns(noun)[which - NOUN_STATEMENT_FIND]);
 	}
 }

@@ -15,26 +15,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Nothing is written: what was seen is not what is tried here. */
 const char *__wrap_seen_objection(const struct seen *seen,
-				  const char *execution, uint64_t index);
-int __wrap_seen_add(struct seen *seen, const char *execution, uint64_t index);
+				  const struct seen_order *order);
+int __wrap_seen_add(struct seen *seen, const struct seen_order *order,
+		    int64_t over_ms);
 
 const char *__wrap_seen_objection(const struct seen *seen UNUSED,
-				  const char *execution UNUSED,
-				  uint64_t index UNUSED)
+				  const struct seen_order *order UNUSED)
 {
 	return NULL;
 }
 
-int __wrap_seen_add(struct seen *seen UNUSED, const char *execution UNUSED,
-		    uint64_t index UNUSED)
+int __wrap_seen_add(struct seen *seen UNUSED,
+		    const struct seen_order *order UNUSED,
+		    int64_t over_ms UNUSED)
 {
 	return 0;
 }
 
 static const struct connector_action actions[] = {
-	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural" },
-	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural" },
-	{ NULL, NULL, NULL, NULL, NULL },
+	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural", false },
+	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural", true },
+	{ NULL, NULL, NULL, NULL, NULL, false },
 };
 
 static const struct connector_info info = { .kind = "fuzz",

@@ -206,10 +206,11 @@ class Authority:
         text = f"{self.name}\n{len(hashes)}\n{b64(root_of(hashes))}\n"
         return sign_note(text, self.name, key or self.key)
 
-    def arm(self, plan, signatures=(), base=None, kind="armed", about="x"):
-        """The order for a plan (a value), with its leaf in the log."""
+    def arm(self, plan, signatures=(), base=None, kind="armed"):
+        """The order for a plan (a value), with its leaf in the log.  base: what
+        base_of() gave."""
         text = canonical(plan)
-        leaf = self.add({"kind": kind, "about": about,
+        leaf = self.add({"kind": kind, "about": f"x{len(self.leaves)}",
                          "digest": digest(text)})
         return self.order(text, leaf, signatures, base)
 
@@ -220,8 +221,18 @@ class Authority:
             "plan": text, "leaf": leaf, "index": index,
             "proof": [b64(n) for n in inclusion(index, self.hashes())],
             "checkpoint": self.checkpoint(),
-            "signatures": list(signatures), "base": base,
+            "signatures": list(signatures),
+            "base": base and {**base, "proof": [
+                b64(n) for n in inclusion(base["index"], self.hashes())]},
         }
+
+    def base_of(self, plan):
+        """What an end of plan undoes: the leaf that armed it, to be proved by
+        the order."""
+        text = canonical(plan)
+        index = max(at for at, leaf in enumerate(self.leaves)
+                    if json.loads(leaf).get("digest") == digest(text))
+        return {"plan": text, "leaf": self.leaves[index], "index": index}
 
     def statement(self, human, plan_digest, decision="approve"):
         return canonical({

@@ -2,6 +2,7 @@
 """A connector in Python: its directory is a JSON file of groups and members.
 It shows that the protocol needs no C; docs/connector-protocol.md explains it."""
 import base64
+import datetime
 import json
 import os
 import struct

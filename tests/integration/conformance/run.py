@@ -11,6 +11,7 @@ RESOURCE must be a group that MEMBER is not in, both spelled as plan names them;
 it is left so."""
 import argparse
 import copy
+import datetime
 import hashlib
 import json
 import os
@@ -28,6 +29,13 @@ from authority import Authority, b64, canonical, digest, ssh_line, ssh_sign
 TARGET = "conformance"
 ANSWER_SECONDS = 60
 PROMISES = []
+
+
+def from_now(**ahead):
+    """A time in a plan."""
+    at = datetime.datetime.now(datetime.timezone.utc)
+    at += datetime.timedelta(**ahead)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def promise(function):
@@ -152,6 +160,7 @@ class Run:
             "action": action, "target": TARGET, "targetDigest": digest("t"),
             "connectorBuild": self.connector.result("describe")["build"],
             "tier": 1, "mode": "execute", "ttl": 900,
+            "notAfter": from_now(hours=1),
             **{name: answer[name] for name in (
                 "resource", "parameters", "diff", "gains", "loses",
                 "blastRadius", "undo", "precondition")}, **other}
@@ -187,10 +196,15 @@ class Run:
         return [self.authority.approval("alice", self.alice, plan),
                 self.authority.approval("bob", self.bob, plan)]
 
-    def ending(self, plan, signatures=(), **other):
+    def ending(self, plan, action="RemoveFromGroup", **other):
         """The plan that ends what plan did, and its base."""
-        ended = {**self.plan("RemoveFromGroup"), "purpose": "end", **other}
-        return ended, {"plan": canonical(plan), "signatures": list(signatures)}
+        ended = {**self.plan(action), "purpose": "end", **other}
+        return ended, self.authority.base_of(plan)
+
+    def armed_base(self, plan):
+        """The base that an end of plan would have; it is only armed."""
+        self.authority.arm(plan)
+        return self.authority.base_of(plan)
 
 
 @promise
@@ -202,6 +216,8 @@ def it_describes_itself_and_names_its_build(run):
     assert isinstance(told["enforcesPrecondition"], bool)
     assert {row["action"] for row in told["actions"]} >= {
         "AddToGroup", "RemoveFromGroup"}
+    assert {row["action"] for row in told["actions"] if row["takes"]} == {
+        "RemoveFromGroup"}
 
 
 @promise
@@ -228,6 +244,31 @@ def it_says_that_nothing_would_change(run):
     plan = run.planned("RemoveFromGroup")
     assert plan["noChange"] is True and plan["undo"] is None
     assert plan["diff"] == []
+
+
+@promise
+def it_plans_an_end_without_counting_anybody(run):
+    run.add()
+    ask = run.ask("RemoveFromGroup")
+    full = run.connector.result("plan", ask)
+    brief = run.connector.result("plan", {**ask, "brief": True})
+    assert brief.pop("gains") == brief.pop("loses") == brief.pop("nestedIn") == []
+    assert brief.pop("blastRadius") == 0
+    for name, value in brief.items():
+        assert full[name] == value, name
+    assert brief["diff"] and brief["undo"] and brief["noChange"] is False
+    assert run.connector.result("plan", {**ask, "brief": False}) == full
+    run.remove()
+    assert run.connector.result("plan", {**ask, "brief": True})["noChange"] is True
+
+
+@promise
+def it_counts_whoever_would_gain(run):
+    assert run.connector.error(
+        "plan", {**run.ask(), "brief": True})[1] == "invalid"
+    for method, ask in (("plan", {"brief": "yes"}), ("read", {"brief": True})):
+        assert run.connector.error(
+            method, {**run.ask("RemoveFromGroup"), **ask})[0] == -32602
 
 
 @promise
@@ -293,6 +334,51 @@ def an_earlier_leaf_of_an_execution_is_refused(run):
     assert run.apply(late)["result"] == "applied"
     run.remove()
     run.refused(early)
+
+
+@promise
+def an_approved_request_is_carried_out_once(run):
+    plan = run.plan(tier=2)
+    signatures = run.approvals(plan)
+    assert run.apply(run.authority.arm(plan, signatures))["result"] == "applied"
+    run.remove()
+    # Another leaf arms the very plan that people signed.
+    run.refused(run.authority.arm(plan, signatures))
+    run.refused(run.authority.arm({**plan, "execution": "exe_other"}, [
+        *run.approvals({**plan, "execution": "exe_other"})]))
+    run.connector.restart()
+    run.refused(run.authority.arm(plan, signatures))
+
+
+@promise
+def what_was_refused_without_effect_may_come_again(run):
+    plan = run.plan(precondition={"member": True})
+    for _ in range(2):
+        run.refused(run.authority.arm(plan), "precondition")
+        run.connector.restart()
+    answer = run.apply(run.authority.arm(
+        {**plan, "precondition": run.planned()["precondition"]}))
+    assert answer["result"] == "applied", answer
+    run.remove()
+
+
+@promise
+def a_plan_whose_time_is_over_is_refused(run):
+    for over in ({"notAfter": from_now(minutes=-1)}, {"notAfter": "tomorrow"},
+                 {"notAfter": 4102444800}, {"notAfter": None}):
+        for purpose in "request", "drill":
+            run.refused(run.authority.arm(run.plan(purpose=purpose, **over)))
+    plan = run.plan()
+    del plan["notAfter"]
+    run.refused(run.authority.arm(plan))
+
+
+@promise
+def an_end_is_never_too_late(run):
+    plan = run.add()
+    ended, base = run.ending(plan, notAfter=from_now(days=-9))
+    answer = run.apply(run.authority.arm(ended, base=base))
+    assert answer["result"] == "applied", answer
 
 
 @promise
@@ -438,14 +524,61 @@ def an_end_stands_on_what_it_undoes(run):
 
 
 @promise
-def an_end_of_a_high_tier_needs_the_signatures_of_its_beginning(run):
+def an_end_of_a_high_tier_needs_no_signatures(run):
     plan = run.plan(tier=2)
-    signatures = run.approvals(plan)
-    assert run.apply(run.authority.arm(plan, signatures))["result"] == "applied"
-    ended, base = run.ending(plan)
-    run.refused(run.authority.arm(ended, base=base))
-    ended, base = run.ending(plan, signatures)
+    answer = run.apply(run.authority.arm(plan, run.approvals(plan)))
+    assert answer["result"] == "applied", answer
+    ended, base = run.ending(plan, tier=2)
     answer = run.apply(run.authority.arm(ended, base=base))
+    assert answer["result"] == "applied", answer
+
+
+@promise
+def an_end_that_would_give_is_refused(run):
+    plan = run.add()
+    taken = run.plan("RemoveFromGroup")
+    assert run.apply(run.authority.arm(taken))["result"] == "applied"
+    assert taken["undo"] == run.ask()
+    # The undo of a removal, which was armed and applied as it should be.
+    ended, base = run.ending(taken, "AddToGroup")
+    run.refused(run.authority.arm(ended, base=base))
+    # One that says to undo an addition by another.
+    lying = {**plan, "undo": run.ask()}
+    run.refused(run.authority.arm(ended, base=run.armed_base(lying)))
+
+
+@promise
+def an_end_stands_on_a_leaf_that_armed_its_beginning(run):
+    plan = run.add()
+    ended, base = run.ending(plan)
+    order = run.authority.arm(ended, base=base)
+    whole = order["base"]
+    never = {**plan, "request": "req_never"}
+    another = run.authority.add({"kind": "decision",
+                                 "digest": digest(canonical(plan))})
+    wrong = [
+        {k: v for k, v in whole.items() if k != name} for name in whole
+    ] + [{**whole, **change} for change in (
+        {"plan": canonical(never)},
+        {"leaf": whole["leaf"].replace('"at":0', '"at":1')},
+        {"index": whole["index"] - 1}, {"index": order["index"]},
+        {"index": 1 << 40}, {"proof": whole["proof"][:-1]},
+        {"proof": whole["proof"] + [b64(bytes(32))]},
+        {"leaf": order["leaf"], "index": order["index"],
+         "proof": order["proof"]},
+        {"signatures": []},
+    )]
+    for base in wrong:
+        run.refused({**order, "base": base})
+    run.refused(run.authority.arm(ended, base={
+        **run.authority.base_of(plan), "leaf": another,
+        "index": run.authority.leaves.index(another)}))
+    # Proved against a later checkpoint than the order's.
+    run.authority.add({"kind": "heartbeat", "about": "later"})
+    later = run.authority.arm(run.plan("RemoveFromGroup", purpose="end"),
+                              base=run.authority.base_of(plan))["base"]
+    run.refused({**order, "base": later})
+    answer = run.apply(order)
     assert answer["result"] == "applied", answer
 
 
@@ -458,10 +591,10 @@ def an_end_that_is_not_the_undo_is_refused(run):
     run.refused(run.authority.arm(ended))
     lying = copy.deepcopy(plan)
     lying["undo"]["action"] = "AddToGroup"
-    run.refused(run.authority.arm(ended, base={
-        "plan": canonical(lying), "signatures": []}))
-    run.refused(run.authority.arm(ended, base={
-        "plan": canonical({**plan, "target": "elsewhere"}), "signatures": []}))
+    for other in (lying, {**plan, "target": "elsewhere"},
+                  {**plan, "purpose": "end"}, {**plan, "action": "Format"},
+                  {**plan, "action": "RemoveFromGroup"}):
+        run.refused(run.authority.arm(ended, base=run.armed_base(other)))
     run.refused(run.authority.arm({**ended, "purpose": "request"}, base=base))
     run.remove()
 

@@ -21,7 +21,8 @@ static const char describe[] =
 	"{\"name\":\"null\",\"version\":\"1\",\"build\":\"sha256:"
 	"0000000000000000000000000000000000000000000000000000000000000000\","
 	"\"protocol\":1,\"actions\":[{\"action\":\"A\",\"wire\":\"w\","
-	"\"resourceType\":\"R\",\"inverse\":\"B\",\"idempotency\":\"natural\"}]"
+	"\"resourceType\":\"R\",\"inverse\":\"B\",\"idempotency\":\"natural\""
+	",\"takes\":false}]"
 	",\"enforcesPrecondition\":true}";
 
 /* The reply to request 7; cleared by the caller. */

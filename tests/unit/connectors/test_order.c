@@ -29,10 +29,22 @@ int __wrap_fdatasync(int fd)
 	return sync_fails ? -1 : __real_fdatasync(fd);
 }
 
+/* clock_wall_ms() likewise. */
+enum { NOW_S = 1767225600 }; /* 2026-01-01 */
+#define NOW_MS (NOW_S * INT64_C(1000))
+static int64_t now_ms;
+int64_t __wrap_clock_wall_ms(void);
+
+int64_t __wrap_clock_wall_ms(void)
+{
+	return now_ms;
+}
+
 static const struct connector_action actions[] = {
-	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural" },
-	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural" },
-	{ NULL, NULL, NULL, NULL, NULL },
+	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural", false },
+	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural", true },
+	{ "Reset", "reset", "Group", NULL, "natural", true },
+	{ NULL, NULL, NULL, NULL, NULL, false },
 };
 
 static const struct connector_info info = { .kind = "test",
@@ -52,6 +64,7 @@ static const struct connector_ops ops = { .info = &info,
 					  .normalise = normalise };
 
 static struct order_rules rules;
+static struct seen *seen;
 static struct connector_reply reply;
 
 static json_t *plan_value(void)
@@ -59,18 +72,20 @@ static json_t *plan_value(void)
 	json_t *plan = NULL;
 
 	assert_int_equal(
-		json_parse(slice_str("{\"v\":1,\"purpose\":\"request\","
-				     "\"request\":\"req_1\","
-				     "\"action\":\"AddToGroup\","
-				     "\"target\":\"t\",\"connectorBuild\":"
-				     "\"" BUILD "\",\"resource\":\"cn=g\","
-				     "\"tier\":1,\"parameters\":"
-				     "{\"member\":\"m\"},\"precondition\":{},"
-				     "\"mode\":\"execute\",\"undo\":"
-				     "{\"action\":\"RemoveFromGroup\","
-				     "\"parameters\":{\"member\":\"m\"},"
-				     "\"resource\":\"cn=g\"}}"),
-			   4096, &plan),
+		json_parse(
+			slice_str("{\"v\":1,\"purpose\":\"request\","
+				  "\"request\":\"req_1\","
+				  "\"action\":\"AddToGroup\","
+				  "\"target\":\"t\",\"connectorBuild\":"
+				  "\"" BUILD "\",\"resource\":\"cn=g\","
+				  "\"tier\":1,\"parameters\":"
+				  "{\"member\":\"m\"},\"precondition\":{},"
+				  "\"notAfter\":\"2026-01-01T01:00:00.000Z\","
+				  "\"mode\":\"execute\",\"undo\":"
+				  "{\"action\":\"RemoveFromGroup\","
+				  "\"parameters\":{\"member\":\"m\"},"
+				  "\"resource\":\"cn=g\"}}"),
+			4096, &plan),
 		0);
 	return plan;
 }
@@ -173,9 +188,14 @@ static void a_plan_that_does_not_fit_is_refused(void **state UNUSED)
 		{ "resource", "\"\"", "no resource" },
 		{ "resource", NULL, "no resource" },
 		{ "request", NULL, "no execution" },
+		{ "notAfter", NULL, "when it is void" },
+		{ "notAfter", "7", "when it is void" },
+		{ "notAfter", "\"soon\"", "when it is void" },
+		{ "notAfter", "\"1969-01-01T00:00:00Z\"", "when it is void" },
+		{ "notAfter", "\"2025-12-31T23:59:54Z\"", "is void since" },
 		{ "purpose", "\"wish\"", "purpose" },
 		{ "purpose", NULL, "purpose" },
-		{ "purpose", "\"end\"", "needs the plan" },
+		{ "purpose", "\"end\"", "only takes away" },
 		{ "purpose", "\"drill\"", "no drill" },
 	};
 
@@ -265,15 +285,14 @@ static void signatures_for_another_plan_do_not_serve(void **state UNUSED)
 	refused(order, "0 of 1");
 }
 
-/* The order of the end of plan_value(), with a base. */
+/* The order of the end of plan_value(), whose base is that with a member
+ * changed. */
 static json_t *ending(const char *base_name, const char *base_value)
 {
 	CLEANUP(json_put_p) json_t *base = plan_value();
 	CLEANUP(json_put_p) json_t *plan = plan_value();
 	CLEANUP(mem_free_p) char *base_text = NULL;
 	CLEANUP(mem_free_p) char *text = NULL;
-	json_t *order;
-	json_t *row = json_object();
 
 	if (base_name)
 		json_set_new(base, base_name,
@@ -283,17 +302,72 @@ static json_t *ending(const char *base_name, const char *base_value)
 	json_set_text(plan, "action", "RemoveFromGroup");
 	json_set_int(plan, "tier", 5);
 	text = json_canonical(plan);
-	order = authority_arm(&authority, text, "armed");
-	json_set_text(row, "plan", base_text);
-	json_set_new(row, "signatures", json_array());
-	json_set_new(order, "base", row);
-	return order;
+	return authority_end(&authority, text, base_text, "armed");
 }
 
-static void an_end_takes_the_tier_of_what_it_undoes(void **state UNUSED)
+static void an_end_needs_no_signatures_and_has_no_time(void **state UNUSED)
 {
-	refused(ending("tier", "2"), "0 of 1");
-	assert_true(verifies(ending(NULL, NULL)));
+	now_ms = NOW_MS * 2;
+	assert_true(verifies(ending("tier", "2")));
+}
+
+static void an_end_that_gives_is_refused(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *taken = plan_value();
+	CLEANUP(json_put_p) json_t *given = plan_value();
+	CLEANUP(mem_free_p) char *taken_text = NULL;
+	CLEANUP(mem_free_p) char *given_text = NULL;
+
+	json_set_text(taken, "action", "RemoveFromGroup");
+	json_set_text(json_object_in(taken, "undo"), "action", "AddToGroup");
+	json_set_text(given, "purpose", "end");
+	taken_text = json_canonical(taken);
+	given_text = json_canonical(given);
+	refused(authority_end(&authority, given_text, taken_text, "armed"),
+		"only takes away");
+}
+
+static void an_end_of_what_was_not_armed_is_refused(void **state UNUSED)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+		const char *words;
+	} rows[] = {
+		{ "plan", "\"{}\"", "no plan" },
+		{ "leaf", "\"{}\"", "not in the log" },
+		{ "index", "1", "not in the log" },
+		{ "index", "3", "not in the log" },
+		{ "proof", "[]", "not in the log" },
+		{ "index", "-1", "malformed" },
+		{ "proof", "[\"AAAA\"]", "malformed" },
+		{ "signatures", "[]", "malformed" },
+	};
+	CLEANUP(json_put_p) json_t *plan = plan_value();
+	CLEANUP(mem_free_p) char *base = json_canonical(plan);
+	CLEANUP(mem_free_p) char *other = NULL;
+	CLEANUP(mem_free_p) char *text = NULL;
+	json_t *order;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		order = ending(NULL, NULL);
+		json_set_new(json_object_in(order, "base"), rows[i].name,
+			     json_loads(rows[i].value, JSON_DECODE_ANY, NULL));
+		refused(order, rows[i].words);
+	}
+	json_set_text(plan, "purpose", "end");
+	json_set_text(plan, "action", "RemoveFromGroup");
+	text = json_canonical(plan);
+	refused(authority_end(&authority, text, base, "decision"),
+		"arms nothing");
+	order = authority_end(&authority, text, base, "armed");
+	json_set_text(plan, "purpose", "request");
+	other = json_canonical(plan);
+	json_set_text(json_object_in(order, "base"), "plan", other);
+	refused(order, "arms another plan");
+	order = authority_end(&authority, text, base, "armed");
+	json_set_new(order, "base", json_null());
+	refused(order, "needs the plan");
 }
 
 static void an_end_of_anything_else_is_refused(void **state UNUSED)
@@ -306,8 +380,70 @@ static void an_end_of_anything_else_is_refused(void **state UNUSED)
 		"not the undo");
 	refused(ending("target", "\"other\""), "no request here");
 	refused(ending("purpose", "\"drill\""), "no request here");
-	refused(ending("tier", "null"), "no request here");
-	refused(ending("v", "2"), "needs the plan");
+	refused(ending("purpose", "\"end\""), "no request here");
+	refused(ending("action", "\"RemoveFromGroup\""), "no inverse");
+	refused(ending("action", "\"Reset\""), "no inverse");
+	refused(ending("action", "\"Format\""), "no inverse");
+	refused(ending("v", "2"), "no plan");
+}
+
+/* ---- once ---- */
+
+static bool verifies_at(const char *request, const char *execution,
+			uint64_t index)
+{
+	CLEANUP(json_put_p) json_t *plan = plan_value();
+	CLEANUP(mem_free_p) char *text = NULL;
+
+	json_set_text(plan, "request", request);
+	json_set_text(plan, "execution", execution);
+	text = json_canonical(plan);
+	return verifies(authority_arm_at(&authority, text, "armed", index));
+}
+
+static void a_request_is_carried_out_once(void **state UNUSED)
+{
+	assert_true(verifies_at("req_1", "exe_1", 1));
+	assert_false(verifies_at("req_1", "exe_1", 2));
+	assert_string_equal(reply.detail, "its request has served already");
+	assert_false(verifies_at("req_1", "exe_2", 2));
+	assert_true(verifies_at("req_2", "exe_2", 2));
+}
+
+static void one_that_was_released_may_come_again(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *value = order_with(NULL, NULL);
+	CLEANUP(order_clear) struct order order = { 0 };
+
+	assert_true(order_verify(&rules, value, &order, &reply));
+	assert_string_equal(order.request, "req_1");
+	assert_int_equal(order_release(&rules, &order), 0);
+	refused(order_with(NULL, NULL), "its leaf has served");
+	assert_true(verifies_at("req_1", "req_1", 2));
+	assert_false(verifies_at("req_1", "req_1", 0));
+}
+
+static void a_clock_that_goes_back_revives_nothing(void **state UNUSED)
+{
+	assert_true(verifies_at("req_1", "exe_1", 1));
+	/* Its time is over: a restart forgets it. */
+	now_ms = NOW_MS + 2 * 3600 * 1000;
+	seen_close(TAKE(rules.seen));
+	assert_int_equal(seen_open(path, now_ms, &rules.seen), 0);
+	seen = rules.seen;
+	assert_false(verifies_at("req_1", "exe_1", 2));
+	assert_non_null(strstr(reply.detail, "is void since"));
+	now_ms = NOW_MS;
+	assert_false(verifies_at("req_1", "exe_1", 2));
+	assert_non_null(strstr(reply.detail, "older than what is remembered"));
+}
+
+static void clocks_may_differ_a_little(void **state UNUSED)
+{
+	now_ms = NOW_MS + 3600 * 1000 + ORDER_LEEWAY_MS + 1;
+	refused(order_with(NULL, NULL), "is void since");
+	now_ms--;
+	assert_true(verifies(order_with(NULL, NULL)));
 }
 
 static void a_drill_is_only_the_configured_one(void **state UNUSED)
@@ -323,6 +459,8 @@ static void a_drill_is_only_the_configured_one(void **state UNUSED)
 	refused(order_with("purpose", json_string("drill")), "not this");
 	rules.drill = drill;
 	assert_true(verifies(order_with("purpose", json_string("drill"))));
+	now_ms += 2 * 3600 * 1000;
+	refused(order_with("purpose", json_string("drill")), "is void since");
 }
 
 static void a_trusted_order_must_still_be_whole(void **state UNUSED)
@@ -343,14 +481,14 @@ static void a_trusted_order_must_still_be_whole(void **state UNUSED)
 	assert_string_equal(order.view.resource, "r");
 }
 
-static struct seen *seen;
 static struct approvers *approvers;
 
 static int fresh(void **state UNUSED)
 {
 	sync_fails = false;
 	discard(unlink(path));
-	assert_int_equal(seen_open(path, &seen), 0);
+	now_ms = NOW_MS;
+	assert_int_equal(seen_open(path, now_ms, &seen), 0);
 	rules = (struct order_rules){
 		.ops = &ops,
 		.target = "t",
@@ -417,8 +555,14 @@ int main(void)
 		TEST(a_high_tier_needs_signatures),
 		TEST(a_resource_named_always_needs_them_at_any_tier),
 		TEST(signatures_for_another_plan_do_not_serve),
-		TEST(an_end_takes_the_tier_of_what_it_undoes),
+		TEST(an_end_needs_no_signatures_and_has_no_time),
+		TEST(an_end_that_gives_is_refused),
+		TEST(an_end_of_what_was_not_armed_is_refused),
 		TEST(an_end_of_anything_else_is_refused),
+		TEST(a_request_is_carried_out_once),
+		TEST(one_that_was_released_may_come_again),
+		TEST(a_clock_that_goes_back_revives_nothing),
+		TEST(clocks_may_differ_a_little),
 		TEST(a_drill_is_only_the_configured_one),
 		TEST(a_trusted_order_must_still_be_whole),
 	};

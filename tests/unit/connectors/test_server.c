@@ -21,6 +21,7 @@ static struct {
 	const char *refusal;
 	json_t *result; /* owned until it is given away */
 	int calls;
+	bool brief; /* what it was asked last */
 } next;
 
 static int act(struct connector_reply *reply)
@@ -55,6 +56,7 @@ static int kind_ask(void *self UNUSED, const struct connector_ask *ask,
 		    struct connector_reply *reply)
 {
 	assert_true(json_is_object(ask->parameters));
+	next.brief = ask->brief;
 	return act(reply);
 }
 
@@ -66,8 +68,9 @@ static int kind_apply(void *self UNUSED, const struct connector_order *order,
 }
 
 static const struct connector_action actions[] = {
-	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural" },
-	{ NULL, NULL, NULL, NULL, NULL },
+	{ "AddToGroup", "add", "Group", "RemoveFromGroup", "natural", false },
+	{ "RemoveFromGroup", "remove", "Group", "AddToGroup", "natural", true },
+	{ NULL, NULL, NULL, NULL, NULL, false },
 };
 
 static const struct schema rows[] = {
@@ -159,6 +162,36 @@ static void a_result_is_handed_on(void **state UNUSED)
 	expect_result(ask("read", ASK), "resource", "r");
 	next.result = connector_applied(json_object(), "7");
 	expect_result(ask("apply", ORDER), "targetVersion", "7");
+}
+
+#define TAKE_ASK(brief)                                                        \
+	"{\"action\":\"RemoveFromGroup\",\"resource\":\"r\","                  \
+	"\"parameters\":{},\"brief\":" brief "}"
+
+static void a_brief_plan_is_for_what_takes_away(void **state UNUSED)
+{
+	next.result = json_pack("{s:s}", "resource", "r");
+	expect_result(ask("plan", TAKE_ASK("true")), "resource", "r");
+	assert_true(next.brief);
+	next.result = json_pack("{s:s}", "resource", "r");
+	expect_result(ask("plan", TAKE_ASK("false")), "resource", "r");
+	assert_false(next.brief);
+	expect_error(ask("plan", TAKE_ASK("1")), -32602, "malformed");
+	expect_error(ask("read", TAKE_ASK("true")), -32602, "malformed");
+	expect_error(ask("plan", "{\"action\":\"AddToGroup\",\"resource\":"
+				 "\"r\",\"parameters\":{},\"brief\":true}"),
+		     -32000, "invalid");
+	assert_int_equal(next.calls, 2);
+}
+
+static void what_takes_away_is_described_as_such(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *told = ask("describe", "{}");
+	const json_t *actions_told =
+		json_array_in(json_object_in(told, "result"), "actions");
+
+	assert_false(json_flag(json_array_get(actions_told, 0), "takes", true));
+	assert_true(json_flag(json_array_get(actions_told, 1), "takes", false));
 }
 
 static void a_refusal_is_an_error_with_its_reason(void **state UNUSED)
@@ -349,6 +382,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_result_is_handed_on),
+		TEST(a_brief_plan_is_for_what_takes_away),
+		TEST(what_takes_away_is_described_as_such),
 		TEST(a_refusal_is_an_error_with_its_reason),
 		TEST(a_refused_apply_is_a_result_for_nothing_happened),
 		TEST(a_failed_apply_is_unknown_and_nothing_else),
