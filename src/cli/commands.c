@@ -122,7 +122,9 @@ static const struct option_row approval_deny[] = {
 
 static const struct option_row voucher_create[] = {
 	{ "kind", 0, "KIND", .required = true,
-	  .help = "such as ticket, owner_ack, rollback_plan, change_plan" },
+	  .choices = "ticket|justification|change_plan|rollback_plan|"
+		     "risk_report|owner_ack|session_recording",
+	  .help = "what it is" },
 	{ "action", 0, "NAME", .required = true, .help = "the action" },
 	{ "target", 0, "NAME", .required = true, .help = "the target" },
 	{ "resource", 0, "ID", .required = true, .help = "the resource" },

@@ -48,6 +48,7 @@ struct writer {
 	struct wake *wake;
 	bool closing;
 	bool is_full;
+	bool was_full; /* since the last report, if only for a moment */
 	bool is_full_reported;
 };
 
@@ -107,7 +108,8 @@ static void deliver(void *cookie)
 	struct writer *w = wake->writer;
 	struct list done;
 	bool is_full;
-	bool changed;
+	bool came;
+	bool went;
 
 	if (!w) {
 		free(wake);
@@ -118,12 +120,16 @@ static void deliver(void *cookie)
 	list_init(&w->done);
 	wake->posted = false;
 	is_full = w->is_full;
-	changed = is_full != w->is_full_reported;
+	came = w->was_full && !w->is_full_reported;
+	went = !is_full && (came || w->is_full_reported);
+	w->was_full = is_full;
 	w->is_full_reported = is_full;
 	pthread_mutex_unlock(&w->lock);
 	/* The new trouble first: nobody may go on in good faith. */
-	if (changed)
-		w->events->full(w->cookie, is_full);
+	if (came)
+		w->events->full(w->cookie, true);
+	if (went)
+		w->events->full(w->cookie, false);
 	if (done.first)
 		w->events->written(w->cookie, done.first);
 }
@@ -142,6 +148,7 @@ static void set_full(struct writer *w, bool is_full)
 	pthread_mutex_lock(&w->lock);
 	if (w->is_full != is_full) {
 		w->is_full = is_full;
+		w->was_full |= is_full;
 		wake_loop(w);
 	}
 	pthread_mutex_unlock(&w->lock);

@@ -302,10 +302,26 @@ static void gather_planes(const struct task *task, const char *plane,
 		json_array_append_new(g->planes, json_string(plane));
 }
 
-/*
- * Whether the class lets a task do this, as it was when the task was opened and
- * as it is now.  What is now of its tier and planes policy looks at itself.
+/* Whether a limit of the class has been widened since the task was opened, and
+ * only that lets it do this.  What the class says now policy looks at itself.
  */
+static bool is_widened(const struct task *task, const json_t *class,
+		       const struct classification *of)
+{
+	const json_t *doc = task->doc;
+
+	if (of->tier <= json_int(class, "maxTier", 0) &&
+	    of->tier > json_int(doc, "maxTier", -1))
+		return true;
+	if (json_has_text(json_object_get(class, "planes"), of->plane) &&
+	    !json_has_text(json_object_get(doc, "classPlanes"), of->plane))
+		return true;
+	return strcmp(json_text(doc, "domain", ""),
+		      json_text(class, "domain", "")) != 0;
+}
+
+/* Whether the class lets a task do this, as it was when the task was opened and
+ * as it is now. */
 static bool is_covered(const struct task *task, const json_t *class,
 		       const struct action *action,
 		       const struct classification *of)
@@ -313,11 +329,7 @@ static bool is_covered(const struct task *task, const json_t *class,
 	return json_has_text(json_object_get(class, "actions"), action->name) &&
 	       json_has_text(json_object_get(task->doc, "actions"),
 			     action->name) &&
-	       of->tier <= json_int(task->doc, "maxTier", -1) &&
-	       json_has_text(json_object_get(task->doc, "classPlanes"),
-			     of->plane) &&
-	       !strcmp(json_text(task->doc, "domain", ""),
-		       json_text(class, "domain", ""));
+	       !is_widened(task, class, of);
 }
 
 static void gather(struct flow *f, const struct task *task, const json_t *doc,

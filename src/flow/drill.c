@@ -16,8 +16,9 @@
 enum {
 	DRILL_DAYS = 7,
 	DAY_MS = 24 * 3600 * 1000,
-	CLEAN_MS = 1000, /* between tries to remove what was left */
-	CLEANS_MAX = 5,	 /* that were armed */
+	VALID_MS = 10 * 60 * 1000, /* of a step's plan, to the connector */
+	CLEAN_MS = 1000,	   /* between tries to remove what was left */
+	CLEANS_MAX = 5,		   /* that were armed */
 };
 
 bool drill_passed(const struct flow *f, const char *target, const char *action,
@@ -211,11 +212,18 @@ static void step_over(void *cookie, const struct effect_result *result)
 		clean_up(d, result->detail);
 }
 
+static const char *valid_until(char text[CLOCK_TEXT_LEN])
+{
+	clock_format(clock_wall_ms() + VALID_MS, text);
+	return text;
+}
+
 static void step_arm(struct drill *d, const json_t *found)
 {
 	struct flow *f = d->flow;
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	const struct target *target = map_get(f->targets, d->target);
+	char not_after[CLOCK_TEXT_LEN];
 	struct plan_parts parts = {
 		.purpose = "drill",
 		.request = d->id,
@@ -227,6 +235,7 @@ static void step_arm(struct drill *d, const json_t *found)
 		.target = d->target,
 		.target_digest = "",
 		.connector_build = connector_build(target->connector),
+		.not_after = valid_until(not_after),
 		.found = found,
 	};
 	char digest[DIGEST_TEXT_LEN];
@@ -280,8 +289,8 @@ static void step_planned(void *cookie, const struct connector_result *p)
 
 	if (p->status == CONNECT_OK) {
 		step_found(d, p->json);
-	} else if (d->step == 0 || (p->status == CONNECT_REFUSED &&
-				    !strncmp(p->reason, "no-such", 7))) {
+	} else if (d->step == 0 ||
+		   (p->status == CONNECT_REFUSED && is_gone(p->reason))) {
 		note_step(d, p->reason);
 		drill_finish(d, false, d->failed ? d->failed : p->detail);
 	} else {

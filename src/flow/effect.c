@@ -47,6 +47,12 @@ const char *arming_fault(struct flow *f)
 	return NULL;
 }
 
+bool is_gone(const char *reason)
+{
+	return !strcmp(reason, "no-such-resource") ||
+	       !strcmp(reason, "no-such-member");
+}
+
 static struct connector *connector_of(struct flow *f, const char *target)
 {
 	struct target *t = map_get(f->targets, target);
@@ -191,43 +197,53 @@ static json_t *signatures_json(const json_t *kept)
 	return list;
 }
 
-/* What an end undoes: its plan and the signatures that it stands on. */
-static json_t *base_json(const json_t *base)
+/* Sets "leaf", "index" and "proof" of a leaf in the tree of that size. */
+static int put_proved(struct effect *e, json_t *holder, uint64_t index,
+		      uint64_t size)
 {
-	json_t *sent;
+	CLEANUP(buf_clear) struct buf leaf = BUF_INIT(EVIDENCE_LEAF_MAX);
+	struct evidence *evidence = e->flow->evidence;
+	struct merkle_proof proof;
 
-	if (!base)
-		return json_null();
-	sent = json_object();
-	json_set_text(sent, "plan", json_text(base, "plan", ""));
-	json_set_new(sent, "signatures",
-		     signatures_json(json_object_get(base, "signatures")));
-	return sent;
+	TRY(evidence_prove(evidence, index, size, &proof));
+	TRY(store_leaf_get(evidence_reader(evidence), index, &leaf, NULL));
+	json_set_text(holder, "leaf", buf_text(&leaf));
+	json_set_int(holder, "index", (int64_t)index);
+	json_set_new(holder, "proof", proof_json(&proof));
+	return 0;
+}
+
+/* What an end undoes, and that it was armed. */
+static int put_base(struct effect *e, json_t *order, uint64_t size)
+{
+	json_t *base;
+
+	if (!e->base) {
+		json_set_new(order, "base", json_null());
+		return 0;
+	}
+	base = json_object();
+	json_set_new(order, "base", base);
+	json_set_text(base, "plan", json_text(e->base, "plan", ""));
+	return put_proved(e, base, (uint64_t)json_int(e->base, "armed", 0),
+			  size);
 }
 
 /* The order as the connector checks it; errors come from the database. */
 static int build_order(struct effect *e, struct slice note, uint64_t size,
 		       json_t **ret_params)
 {
-	CLEANUP(buf_clear) struct buf leaf = BUF_INIT(EVIDENCE_LEAF_MAX);
-	struct merkle_proof proof;
 	json_t *params = json_object();
 	json_t *order = json_object();
 
 	json_set_new(params, "order", order);
 	*ret_params = params;
-	TRY(evidence_prove(e->flow->evidence, e->order.armed, size, &proof));
-	TRY(store_leaf_get(evidence_reader(e->flow->evidence), e->order.armed,
-			   &leaf, NULL));
+	TRY(put_proved(e, order, e->order.armed, size));
 	json_set_text(order, "plan", e->plan);
-	json_set_text(order, "leaf", buf_text(&leaf));
-	json_set_int(order, "index", (int64_t)e->order.armed);
-	json_set_new(order, "proof", proof_json(&proof));
 	json_set_new(order, "checkpoint",
 		     json_stringn((const char *)note.ptr, note.len));
 	json_set_new(order, "signatures", signatures_json(e->signatures));
-	json_set_new(order, "base", base_json(e->base));
-	return 0;
+	return put_base(e, order, size);
 }
 
 /* Why it must not be sent after all. */

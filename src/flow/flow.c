@@ -163,6 +163,7 @@ static const struct {
 	{ NOUN_TASK, "ending", task_load },
 	{ NOUN_GRANT, "active", grant_load },
 	{ NOUN_GRANT, "ending", grant_load },
+	{ NOUN_REQUEST, "planning", request_load },
 	{ NOUN_REQUEST, "waiting", request_load },
 	{ NOUN_REQUEST, "replanning", request_load },
 	{ NOUN_REQUEST, "armed", request_load },
@@ -170,11 +171,30 @@ static const struct {
 	{ NOUN_REQUEST, "unknown", request_load },
 };
 
+/* Loads what has not been loaded in another state. */
+static void load_once(struct flow *f, size_t row, json_t *docs, json_t *seen)
+{
+	json_t *doc;
+	size_t at;
+
+	json_array_foreach(docs, at, doc) {
+		CLEANUP(mem_free_p)
+		char *key = mem_format("%d/%s", (int)loads[row].noun,
+				       json_text(doc, "id", ""));
+
+		if (json_object_get(seen, key))
+			continue;
+		json_set_flag(seen, key, true);
+		loads[row].load(f, doc);
+	}
+}
+
 /* All are read before the first is loaded: what loading one changes must not
  * be read as another. */
 static int load_documents(struct flow *f)
 {
 	CLEANUP(json_put_p) json_t *read = json_array();
+	CLEANUP(json_put_p) json_t *seen = json_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
 		json_t *docs = json_array();
@@ -182,13 +202,8 @@ static int load_documents(struct flow *f)
 		json_array_append_new(read, docs);
 		TRY(read_state(f, loads[i].noun, loads[i].state, docs));
 	}
-	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
-		json_t *doc;
-		size_t at;
-
-		json_array_foreach(json_array_get(read, i), at, doc)
-			loads[i].load(f, doc);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
+		load_once(f, i, json_array_get(read, i), seen);
 	return 0;
 }
 

@@ -208,8 +208,7 @@ static json_t *grant_doc(const struct request *r)
 			json_object_get(found, "parameters"));
 	json_object_set(doc, "undo", json_object_get(found, "undo"));
 	json_set_text(base, "plan", json_text(r->doc, "planText", ""));
-	json_object_set(base, "signatures",
-			json_object_get(r->doc, "signatures"));
+	json_set_int(base, "armed", json_int(r->doc, "armedLeaf", 0));
 	json_set_new(doc, "base", base);
 	json_object_set(doc, "gainsHuman",
 			json_object_get(r->doc, "gainsHuman"));
@@ -496,8 +495,11 @@ static void arm_end(struct grant *g, const json_t *found)
 	json_set_text(fields, "purpose", "end");
 	json_set_text(fields, "why", json_text(g->doc, "why", ""));
 	json_set_text(fields, "request", json_text(g->doc, "request", ""));
-	must(evidence_leaf(t, LEAF_ARMED, g->id, fields, &part, 1, &leaf),
-	     "the armed leaf of an end");
+	if (evidence_leaf(t, LEAF_ARMED, g->id, fields, &part, 1, &leaf) < 0) {
+		evidence_abandon(t);
+		not_confirmed(g, "not-recorded", error_message());
+		return;
+	}
 	json_set_int(g->doc, "armedLeaf", (int64_t)leaf.index);
 	note_leaf(g, "armed", &leaf);
 	evidence_put(t, NOUN_GRANT, g->id, g->doc);
@@ -523,8 +525,7 @@ static void end_planned(void *cookie, const struct connector_result *p)
 		finish(g, "was gone already", NULL);
 	else if (p->status == CONNECT_OK)
 		arm_end(g, p->json);
-	else if (p->status == CONNECT_REFUSED &&
-		 !strncmp(p->reason, "no-such", 7))
+	else if (p->status == CONNECT_REFUSED && is_gone(p->reason))
 		finish(g, "was gone already", NULL);
 	else
 		not_confirmed(g, p->reason, p->detail);
@@ -549,6 +550,8 @@ static void end_now(struct grant *g)
 	g->busy = true;
 	g->flow->in_flight++;
 	params = json_deep_copy(json_object_get(g->doc, "undo"));
+	/* However many it concerns, it must end. */
+	json_set_flag(params, "brief", true);
 	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_FIRST, 0,
 		       end_planned, g);
 }

@@ -36,7 +36,9 @@ void answer_closing(struct reply_to reply)
 		       "The authority is closing; ask again later.");
 }
 
+/* An answer that waits for its transaction; closing waits for it, too. */
 struct pending {
+	struct flow *flow;
 	struct reply_to reply;
 	enum answer_kind kind;
 	const char *code;
@@ -54,16 +56,20 @@ static void pending_done(void *cookie)
 		p->reply.fn(p->reply.cookie, &a);
 	json_decref(p->body);
 	free(p->detail);
+	effect_settled(p->flow);
 	free(p);
 }
 
-void commit_problem(struct flow *f UNUSED, struct evidence_txn *t,
+void commit_problem(struct flow *f, struct evidence_txn *t,
 		    struct reply_to reply, enum answer_kind kind,
 		    const char *code, const char *detail, json_t *owned_body)
 {
 	struct pending *p = mem_new(struct pending);
 
-	*p = (struct pending){ reply, kind, code, mem_str(detail), owned_body };
+	*p =
+		(struct pending){ f,	reply,		 kind,
+				  code, mem_str(detail), owned_body };
+	f->in_flight++;
 	evidence_commit(t, pending_done, p);
 }
 

@@ -314,11 +314,17 @@ static void armed_durable(void *cookie)
 
 /* ---- ends without an effect ---- */
 
+/* A transaction, or the one that somebody has begun for what comes next. */
+static struct evidence_txn *begin(struct request *r)
+{
+	return r->begun ? TAKE(r->begun) : evidence_begin(r->flow->evidence);
+}
+
 void request_close(struct request *r, enum request_event event,
 		   const char *cause, const char *detail)
 {
 	struct flow *f = r->flow;
-	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct evidence_txn *t = begin(r);
 	CLEANUP(mem_free_p) char *subject = subject_of(r);
 	json_t *outcome = json_object();
 	json_t *fields = json_object();
@@ -479,6 +485,18 @@ static int64_t approval_window_s(const struct request *r,
 	return seconds;
 }
 
+/* When its plans are void to the connector: fixed for its life, so that a plan
+ * made again has an equal digest. */
+static void set_not_after(struct request *r, const struct task *task)
+{
+	int64_t until = clock_wall_ms() + approval_window_s(r, task) * 1000;
+	int64_t window = json_int(task->doc, "expiresMs", 0);
+
+	if (!json_text(r->doc, "notAfter", NULL))
+		json_set_time(r->doc, "notAfter",
+			      window < until ? window : until);
+}
+
 static void set_expiry(struct request *r, const struct task *task)
 {
 	int64_t now_ms = clock_wall_ms();
@@ -487,9 +505,11 @@ static void set_expiry(struct request *r, const struct task *task)
 
 	if (r->expiry)
 		return;
+	/* A signature is of no use once the plan is void. */
 	if (json_int(r->doc, "expiresMs", 0))
 		until = json_int(r->doc, "expiresMs", 0);
-	else if (window < until)
+	else if (clock_parse(json_text(r->doc, "notAfter", ""), &until) < 0 &&
+		 window < until)
 		until = window;
 	json_set_int(r->doc, "expiresMs", until);
 	json_set_time(r->doc, "expires", until);
@@ -717,6 +737,7 @@ static void make_plan(struct request *r, int64_t ttl_s,
 		.recommend =
 			!strcmp(json_text(r->doc, "mode", ""), "recommend"),
 		.ttl_s = ttl_s,
+		.not_after = json_text(r->doc, "notAfter", NULL),
 		.found = json_object_get(r->doc, "found"),
 	};
 	*ret_text = plan_text(&parts, ret_digest);
@@ -975,7 +996,7 @@ static void plan_arrived(struct request *r, const json_t *found)
 static void plan_refused(struct request *r, const struct connector_result *p)
 {
 	bool undo = json_text(r->doc, "rollbackOf", NULL);
-	bool gone = !strncmp(p->reason, "no-such", 7);
+	bool gone = is_gone(p->reason);
 
 	if (!strcmp(p->reason, "unavailable")) {
 		request_unavailable(r, "The target cannot be reached.");
@@ -1110,7 +1131,8 @@ static void resume(void *cookie)
 
 	r->reread = NULL;
 	if (r->busy || r->flow->closing ||
-	    (r->state != REQUEST_WAITING && r->state != REQUEST_REPLANNING))
+	    (r->state != REQUEST_PLANNING && r->state != REQUEST_WAITING &&
+	     r->state != REQUEST_REPLANNING))
 		return;
 	if (fault)
 		request_withdraw(r, fault);
@@ -1247,7 +1269,7 @@ static void record_outcome(struct request *r, enum request_event event,
 			   json_t *observed, enum leaf_kind kind)
 {
 	struct flow *f = r->flow;
-	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct evidence_txn *t = begin(r);
 	CLEANUP(mem_free_p) char *subject = subject_of(r);
 	json_t *outcome = json_object();
 	json_t *fields = json_object();
@@ -1440,7 +1462,7 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 		     "a resolution");
 		note_leaf(r, "resolved", &leaf);
 		signed_put(f, t, &s);
-		evidence_commit(t, NULL, NULL);
+		r->begun = t; /* one with the outcome */
 		loop_timer_end(r->reread);
 		r->reread = NULL;
 		as_applied =
@@ -1598,6 +1620,7 @@ void request_start(struct flow *f, const struct caller *caller,
 	struct decided d;
 
 	keep_call(r, caller, acting);
+	set_not_after(r, task);
 	request_wait(r, wait_ms > 0 ? wait_ms : 1, reply);
 	decide(f, task, r->doc, NULL, &d);
 	if (d.route == ROUTE_DENY)
@@ -1780,9 +1803,9 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 /* ---- rollback ---- */
 
 /*
- * The plan that is undone, for the connector: taking back what it placed stands
- * on the signatures under it, as a grant's end does.  Giving back what was
- * taken away does not: that adds power and is signed anew.
+ * The plan that is undone and the leaf that armed it, for the connector: taking
+ * back what it placed needs nobody's signature there, as a grant's end does
+ * not.  Giving back what was taken away does: that adds power.
  */
 static json_t *base_of(const json_t *original)
 {
@@ -1794,8 +1817,7 @@ static json_t *base_of(const json_t *original)
 		return NULL;
 	base = json_object();
 	json_set_text(base, "plan", json_text(original, "planText", ""));
-	json_object_set(base, "signatures",
-			json_object_get(original, "signatures"));
+	json_set_int(base, "armed", json_int(original, "armedLeaf", 0));
 	return base;
 }
 
@@ -1912,7 +1934,7 @@ void flow_explain(struct flow *f, const struct caller *caller,
 /* Whether a stop may have kept it from going on. */
 static bool stopped_halfway(const struct request *r, const struct task *task)
 {
-	return r->state == REQUEST_REPLANNING || !task || has_expired(r) ||
+	return r->state != REQUEST_WAITING || !task || has_expired(r) ||
 	       task_fault(task, clock_wall_ms()) ||
 	       json_array_size(json_object_get(r->doc, "approvals"));
 }
@@ -1951,10 +1973,13 @@ void request_load(struct flow *f, json_t *doc)
 	r->bound = true;
 	if (!request_state_find(json_text(doc, "state", ""), &r->state))
 		must(ERR_CORRUPT, "a request in no known state");
-	if (r->state == REQUEST_WAITING || r->state == REQUEST_REPLANNING) {
+	if (r->state == REQUEST_PLANNING || r->state == REQUEST_WAITING ||
+	    r->state == REQUEST_REPLANNING) {
 		r->untaken = stopped_halfway(r, task);
 		if (r->untaken)
 			r->reread = loop_timer(f->loop, 0, take_up, r);
+		if (task && r->state == REQUEST_PLANNING)
+			set_not_after(r, task);
 		if (task && r->state == REQUEST_WAITING && !has_expired(r))
 			set_expiry(r, task);
 	} else if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||

@@ -237,22 +237,20 @@ struct signing {
 static void approval_durable(void *cookie)
 {
 	struct signing *signing = cookie;
-	struct request *r = request_find(signing->flow, signing->request);
+	struct flow *f = signing->flow;
+	struct request *r = request_find(f, signing->request);
 
-	if (!r) {
-		flow_view(signing->flow, NULL, VIEW_REQUEST, signing->request,
-			  NULL, signing->reply);
-		free(signing);
-		return;
-	}
-	r->commits--;
-	if (r->state == REQUEST_WAITING && r->commits == 0) {
-		request_reconsider(r);
+	if (r) {
+		r->commits--;
+		if (r->state == REQUEST_WAITING && r->commits == 0)
+			request_reconsider(r);
 		request_wait(r, 0, signing->reply);
 	} else {
-		request_wait(r, 0, signing->reply);
+		flow_view(f, NULL, VIEW_REQUEST, signing->request, NULL,
+			  signing->reply);
 	}
 	free(signing);
+	effect_settled(f);
 }
 
 static void take_approval(struct flow *f, struct request *r,
@@ -267,6 +265,7 @@ static void take_approval(struct flow *f, struct request *r,
 	request_put(r, t);
 	*signing = (struct signing){ .flow = f, .reply = reply };
 	snprintf(signing->request, sizeof(signing->request), "%s", r->id);
+	f->in_flight++;
 	evidence_commit(t, approval_durable, signing);
 }
 
@@ -279,7 +278,7 @@ static void take_denial(struct flow *f, struct request *r,
 
 	keep_approval(r, s, &leaf);
 	signed_put(f, t, s);
-	evidence_commit(t, NULL, NULL);
+	r->begun = t; /* one with the end of the request */
 	json_set_text(decision, "cause", "human");
 	json_set_text(decision, "forAgent", "A person who was asked said no.");
 	json_set_text(decision, "forHuman", "Denied by one who was asked.");
@@ -373,6 +372,8 @@ static void adopt(struct flow *f, json_t *advice, const struct task *task,
 	json_set_text(advice, "state", request_state_name(REQUEST_ADOPTED));
 	json_set_text(advice, "adoptedAs", json_text(doc, "id", ""));
 	evidence_put(t, NOUN_REQUEST, json_text(advice, "id", ""), advice);
+	/* What was adopted is not lost if a stop comes before its plan. */
+	evidence_put(t, NOUN_REQUEST, json_text(doc, "id", ""), doc);
 	once_seen_put(f, t, "adopt", json_text(advice, "id", ""),
 		      clock_wall_ms() + STATEMENT_AGE_MAX_MS);
 	signed_put(f, t, s);

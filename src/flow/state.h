@@ -49,11 +49,12 @@ struct request {
 	struct loop_timer *reread; /* while unknown, or its target is down */
 	unsigned resumes;	   /* how often its target was not there */
 	struct waiter *waiters;
-	unsigned commits;     /* of its document that are not yet durable */
-	bool recorded;	      /* something of it is durable: it may be told */
-	bool busy;	      /* a connector has it in its hands */
-	bool bound;	      /* key and token of the call are durable */
-	struct caller caller; /* of the creating call */
+	unsigned commits; /* of its document that are not yet durable */
+	bool recorded;	  /* something of it is durable: it may be told */
+	bool busy;	  /* a connector has it in its hands */
+	bool bound;	  /* key and token of the call are durable */
+	struct evidence_txn *begun; /* its next leaf stands in this one, too */
+	struct caller caller;	    /* of the creating call */
 	struct acting acting;
 	bool resolved; /* its outcome is a human's word: the target is asked */
 	char *to_read; /* id of the grant that is asked about */
@@ -118,7 +119,7 @@ struct flow {
 	json_t *drills;		  /* "target/action" -> {"build", "at", "ok"} */
 	json_t *recent;		  /* seen values and keys not yet durable */
 	json_t *sessions;	  /* digest of token -> {"human", "expires"} */
-	size_t in_flight;	  /* effects that connectors have in hand */
+	size_t in_flight;	  /* effects and answers closing waits for */
 	json_t *refusals; /* reason class -> count, since the last leaf */
 	int64_t refusals_since_ms;
 };
@@ -307,7 +308,7 @@ struct effect_order {
 	const char *target;
 	const char *plan;	  /* canonical text */
 	const json_t *signatures; /* array, may be NULL */
-	const json_t *base;	  /* {"plan", "signatures"}, may be NULL */
+	const json_t *base;	  /* {"plan", "armed": index}, may be NULL */
 	uint64_t armed;		  /* index of the armed leaf */
 	bool first;		  /* ends go first */
 	/* Asked once more before it is sent: NULL to go on, else why not. */
@@ -329,6 +330,8 @@ void effect_settled(struct flow *f);
 void readings_drop(struct flow *f);
 /* Nothing may be armed now: why, or NULL. */
 const char *arming_fault(struct flow *f);
+/* Whether a connector's reason says that what would be undone is gone. */
+bool is_gone(const char *reason);
 
 /* ---- grant.c ---- */
 
@@ -410,6 +413,7 @@ void proposals_tick(struct flow *f, int64_t now_ms);
 /* Answers that a proposal's leaf could not be made; r: why. */
 void proposal_refused(struct reply_to reply, int r);
 MUST_USE int begin_log(struct flow *f, const struct flow_config *config);
+
 /* ---- flow.c ---- */
 
 void record_degraded(struct flow *f, bool on, const char *why);

@@ -342,22 +342,6 @@ void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
 	answer(reply, ANSWER_OK, body);
 }
 
-struct disclosure {
-	struct reply_to reply;
-};
-
-static void disclosed(void *cookie, json_t *payload, const char *why)
-{
-	struct disclosure *d = cookie;
-
-	if (payload)
-		answer(d->reply, ANSWER_OK, payload);
-	else
-		answer_problem(d->reply, ANSWER_NOT_FOUND, "not-disclosed",
-			       "The payload cannot be read: %s.", why);
-	free(d);
-}
-
 struct disclosing {
 	struct flow *flow;
 	uint64_t leaf;
@@ -365,14 +349,25 @@ struct disclosing {
 	struct reply_to reply;
 };
 
+static void disclosed(void *cookie, json_t *payload, const char *why)
+{
+	struct disclosing *d = cookie;
+	struct flow *f = d->flow;
+
+	if (payload)
+		answer(d->reply, ANSWER_OK, payload);
+	else
+		answer_problem(d->reply, ANSWER_NOT_FOUND, "not-disclosed",
+			       "The payload cannot be read: %s.", why);
+	free(d);
+	effect_settled(f);
+}
+
 static void disclosure_durable(void *cookie)
 {
 	struct disclosing *d = cookie;
-	struct disclosure *next = mem_new(struct disclosure);
 
-	next->reply = d->reply;
-	evidence_disclose(d->flow->evidence, d->leaf, d->part, disclosed, next);
-	free(d);
+	evidence_disclose(d->flow->evidence, d->leaf, d->part, disclosed, d);
 }
 
 /* The number of a leaf's private part; one that no leaf has if it is none. */
@@ -425,6 +420,7 @@ void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 	signed_put(f, t, &s);
 	d = mem_new(struct disclosing);
 	*d = (struct disclosing){ f, leaf, part_of(&s), reply };
+	f->in_flight++;
 	evidence_commit(t, disclosure_durable, d);
 	statement_clear(&s);
 }

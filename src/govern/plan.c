@@ -49,6 +49,7 @@ char *plan_text(const struct plan_parts *p, char ret_digest[DIGEST_TEXT_LEN])
 	json_set_int(plan, "tier", p->tier);
 	json_set_text(plan, "mode", p->recommend ? "recommend" : "execute");
 	json_set_int(plan, "ttl", p->ttl_s);
+	json_set_text(plan, "notAfter", p->not_after);
 	take_over(plan, p->found);
 	text = json_canonical(plan);
 	digest = digest_of(slice_str(text));

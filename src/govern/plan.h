@@ -4,7 +4,8 @@
  *
  * Members (docs/plan.md): v, purpose, request, agent, chain, task, class,
  * intent, action, target, targetDigest, connectorBuild, resource, tier,
- * parameters, diff, gains, loses, blastRadius, undo, precondition, mode, ttl.
+ * parameters, diff, gains, loses, blastRadius, undo, precondition, mode, ttl,
+ * notAfter (of a request or a drill).
  * The version of the target's entry is recorded beside it, not in it.
  */
 #pragma once
@@ -27,7 +28,8 @@ struct plan_parts {
 	int tier;
 	bool recommend;
 	int64_t ttl_s;
-	const json_t *found; /* what the connector's plan answered */
+	const char *not_after; /* RFC 3339; NULL: the plan has no such member */
+	const json_t *found;   /* what the connector's plan answered */
 };
 
 /* The canonical text, owned, and its digest as "sha256:...". */

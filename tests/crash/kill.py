@@ -379,8 +379,8 @@ def restart(authority, patience=30):
             return authority.start()
         except RuntimeError as error:
             words = str(error)
-            busy = "busy" in words or "lock" in words or "in use" in words
-            if not busy or time.monotonic() > deadline:
+            held = "is locked by" in words or "another keeper has" in words
+            if not held or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 

@@ -2,10 +2,12 @@
 and what the log holds afterwards."""
 import base64
 import collections
+import hashlib
 import itertools
 import json
 import os
 import signal
+import sqlite3
 import urllib.parse
 
 import harness
@@ -219,3 +221,40 @@ def quoted(text):
 
 def unb64(text):
     return base64.b64decode(text)
+
+
+# The database, as who owns the machine could change it while writd is down.
+
+def put_documents(authority, noun, docs, like):
+    """Writes state documents with their columns and sums; what they have no
+    member for is as in the row of the one they are like."""
+    database = sqlite3.connect(authority.data / "state.db")
+    database.row_factory = sqlite3.Row
+    old = dict(database.execute(f"SELECT * FROM {noun} WHERE id = ?",
+                                (like,)).fetchone())
+    for doc in docs:
+        text = harness.canonical(doc)
+        head = f"{noun} {old['leaf']} {doc['id']}\0"
+        row = {**old, **{name: doc[name] for name in old if name in doc},
+               "doc": text,
+               "sum": hashlib.sha256((head + text).encode()).digest()}
+        database.execute(
+            f"REPLACE INTO {noun}({', '.join(row)})"
+            f" VALUES({', '.join('?' * len(row))})", tuple(row.values()))
+    database.commit()
+    database.close()
+
+
+def edit_document(authority, noun, ident, **members):
+    """Replaces members of a state document."""
+    put_documents(authority, noun,
+                  [{**document(authority, noun, ident), **members}],
+                  like=ident)
+
+
+def document(authority, noun, ident):
+    database = sqlite3.connect(authority.data / "state.db")
+    (text,), = database.execute(f"SELECT doc FROM {noun} WHERE id = ?",
+                                (ident,)).fetchall()
+    database.close()
+    return json.loads(text)

@@ -738,7 +738,7 @@ for _name, (_path, _kind, _members, _status, _code) in {
         "voucher-prompt": ("/v1/vouchers", "voucher", {
             "kind": "prompt", "action": "AddToGroup", "target": TARGET,
             "resource": "x", "reference": "T", "text": "t",
-            "expires": "2035-01-01T00:00:00Z"}, 409, "may-not-vouch"),
+            "expires": "2035-01-01T00:00:00Z"}, 401, "malformed"),
         "voucher-owner-ack": ("/v1/vouchers", "voucher", {
             "kind": "owner_ack", "action": "AddToGroup", "target": TARGET,
             "resource": "x", "reference": "T", "text": "t",

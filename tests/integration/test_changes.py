@@ -1,6 +1,7 @@
 """Changes of the inventory: looked at, signed, applied, refused with the place
 of what is wrong."""
 import copy
+import json
 
 import pytest
 
@@ -292,3 +293,144 @@ def test_the_first_administrator_alone_only_until_there_is_a_second(
     authority.human("ada").propose(rest).ok(200)
     assert authority.human("ada").propose([new_group("later")]).ok(202)[
         "needs"] == 2
+
+
+# What was signed is what happens.
+
+def shown(authority, change):
+    """A change as it stands, also when it waits no more."""
+    return authority.human("ada").get(f"/v1/changes/{change['id']}").ok()
+
+
+def described(name, text):
+    return [new_group(name, description=text)]
+
+
+def test_an_old_signature_does_not_bring_back_what_is_newer(here):
+    ada, heidi = here.human("ada"), here.human("heidi")
+    here.apply(described("moving", "first"))
+    old = ada.propose(described("moving", "old")).ok(202)
+    here.apply(described("moving", "newer"))
+    heidi.sign_change(old["id"], old["digest"]).refused(409, "changed")
+    assert here.inventory("Group", "moving").ok()["spec"] == {
+        "description": "newer"}
+    told = shown(here, old)
+    assert told["state"] == "changed" and told["signatures"] == []
+    heidi.sign_change(old["id"], old["digest"]).refused(404)
+    # Proposed anew it is looked at as it stands now.
+    here.apply(described("moving", "old"))
+
+
+def test_what_came_into_being_meanwhile_voids_a_change(here):
+    old = here.human("ada").propose(described("born", "one way")).ok(202)
+    here.apply(described("born", "another way"))
+    here.human("heidi").sign_change(old["id"], old["digest"]).refused(
+        409, "changed")
+
+
+def test_another_change_meanwhile_does_not_disturb_a_change(here):
+    waits = here.human("ada").propose(described("undisturbed", "x")).ok(202)
+    here.apply(described("elsewhere", "y"))
+    applied = here.human("heidi").sign_change(
+        waits["id"], waits["digest"]).ok(200)
+    leaf = stories.leaves(here)[applied["evidence"]["index"]]
+    assert leaf["base"] == waits["base"] and leaf["signatures"] == 2
+
+
+def test_a_change_waits_a_day_and_no_longer(make_authority):
+    authority = make_authority().found()
+    old = authority.human("ada").propose(described("slow", "x")).ok(202)
+    young = authority.human("ada").propose(described("fast", "x")).ok(202)
+    assert old["created"][11:] == old["expires"][11:] != old["expires"]
+    authority.stop()
+    stories.edit_document(authority, "change", old["id"], expiresMs=1)
+    authority.restart()
+    heidi = authority.human("heidi")
+    authority.human("ada").session = None
+    heidi.sign_change(old["id"], old["digest"]).refused(404)
+    told = shown(authority, old)
+    assert told["state"] == "expired" and told["signatures"] == []
+    heidi.sign_change(young["id"], young["digest"]).ok(200)
+
+
+def test_a_change_of_many_manifests_fits_its_leaf(here):
+    many = [new_group(f"many-{n}", description="x" * 600) for n in range(1000)]
+    applied = here.apply(many)
+    leaf = stories.leaves(here)[applied["evidence"]["index"]]
+    assert leaf["changed"] == [{"op": "create", "kind": "Group", "count": 1000}]
+
+
+def with_third_administrator(authority):
+    carol = copy.deepcopy(authority.inventory("Human", "carol").ok())
+    carol["spec"]["groups"].append("administrators")
+    authority.apply([carol])
+
+
+def test_a_signature_of_an_administrator_who_left_does_not_count_for_a_change(
+        make_authority):
+    authority = make_authority().found()
+    with_third_administrator(authority)
+    waits = authority.human("ada").propose(described("later", "x")).ok(202)
+    ada = copy.deepcopy(authority.inventory("Human", "ada").ok())
+    ada["spec"]["status"] = "suspended"
+    authority.apply([ada], by=("heidi", "carol"))
+    told = authority.human("heidi").sign_change(
+        waits["id"], waits["digest"]).ok(202)
+    assert told["signatures"] == ["heidi"]
+    authority.human("carol").sign_change(waits["id"], waits["digest"]).ok(200)
+
+
+def bundle(authority, name, change):
+    """Stages the active bundle after change(spec); its digest."""
+    manifest = authority.inventory("PolicyBundle", "governance").ok()
+    change(manifest["spec"])
+    manifest["metadata"]["name"] = name
+    authority.apply([manifest])
+    return {row["name"]: row["digest"] for row in authority.human("ada").get(
+        "/v1/policy").ok()["staged"]}[name]
+
+
+def narrow(spec):
+    """A schema that knows no retired agents."""
+    spec["schema"] = spec["schema"].replace(', "retired"]', "]")
+    spec["scenarios"] = json.loads(json.dumps(spec["scenarios"]).replace(
+        '"retired"', '"suspended"'))
+
+
+def test_what_the_schema_of_policy_does_not_know_is_refused(make_authority):
+    authority = make_authority().found()
+    digest = bundle(authority, "narrow", narrow)
+    for name in ("ada", "heidi"):
+        authority.human(name).activate("narrow", digest).ok()
+    problem = authority.human("ada").propose(
+        [new_agent("old-bot", status="retired")]).refused(422, "manifests")
+    assert "schema" in problem["errors"][0]["detail"]
+    assert authority.inventory("Agent", "old-bot").status == 404
+    authority.human("ada").propose([new_agent("old-bot")]).ok(200)
+    assert authority.health()["status"] == "ok"
+
+
+def test_a_bundle_that_cannot_contain_is_not_activated(here):
+    def forget(spec):
+        spec["templates"] = spec["templates"].replace("t01-quarantine",
+                                                      "t01-other")
+        spec["scenarios"]["cases"] = [
+            case for case in spec["scenarios"]["cases"]
+            if "t01-quarantine" not in json.dumps(case)]
+    digest = bundle(here, "forgetful", forget)
+    problem = here.human("ada").activate("forgetful", digest).refused(
+        409, "bundle")
+    assert "contained" in problem["detail"]
+
+
+def test_an_activation_is_not_signed_as_a_change(here):
+    digest = bundle(here, "elsewhere", lambda spec: None)
+    here.human("ada").activate("elsewhere", digest).ok(202)
+    waits, = [row for row in here.human("ada").get("/v1/changes").ok()[
+        "changes"] if row.get("bundle") == "elsewhere"]
+    assert waits["state"] == "waiting" and waits["id"].startswith("act_")
+    for ident in (waits["id"], "activate%2Felsewhere", "elsewhere"):
+        here.human("heidi").sign_change(ident, digest).refused(404)
+    assert here.human("ada").get("/v1/policy").ok()["bundle"] == "governance"
+    here.human("ada").activate("elsewhere", digest).refused(
+        409, "signed-already")

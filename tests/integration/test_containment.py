@@ -1,8 +1,11 @@
 """Containment: one signature stops it, every point is proved, two let go."""
+import copy
+import socket
 import threading
 
 import pytest
 
+import harness
 import stories
 from harness import TARGET, group, wait_until
 from stories import (add, grant_state, grants, holds, impatient, open_armed,
@@ -202,3 +205,101 @@ def test_a_released_agent_gets_nothing_back(authority):
     assert bot.show(request["id"])["state"] == "cancelled"
     assert bot.get(f"/v1/tasks/{task}").ok()["state"] == "contained"
     assert (group("lunch-list"), member) not in stories.memberships(authority)
+
+
+def set_status(authority, name, status, by):
+    person = copy.deepcopy(authority.inventory("Human", name, by[0]).ok())
+    person["spec"]["status"] = status
+    authority.apply([person], by=by)
+
+
+def test_a_release_by_somebody_who_left_does_not_count(authority):
+    carol = copy.deepcopy(authority.inventory("Human", "carol").ok())
+    carol["spec"]["groups"].append("administrators")
+    authority.apply([carol])
+    stopped = contained(authority, "agent", "hr-bot")
+    authority.human("ada").release(stopped["id"]).ok(202)
+    set_status(authority, "ada", "suspended", ("heidi", "carol"))
+    told = authority.human("heidi").release(stopped["id"]).ok(202)
+    assert told["signers"] == ["heidi"] and told["state"] == "in-force"
+    open_task(authority.agent("hr-bot")).refused(403, "denied")
+    authority.human("carol").release(stopped["id"]).ok(200)
+    open_task(authority.agent("hr-bot")).ok(201)
+
+
+def test_a_release_older_than_an_hour_does_not_count(authority):
+    stopped = contained(authority, "agent", "hr-bot")
+    authority.human("ada").release(stopped["id"]).ok(202)
+    authority.stop()
+    signed, = stories.document(authority, "containment",
+                               stopped["id"])["releases"]
+    signed["atMs"] -= 3600 * 1000 + 1
+    stories.edit_document(authority, "containment", stopped["id"],
+                          releases=[signed])
+    authority.restart()
+    told = authority.human("heidi").release(stopped["id"]).ok(202)
+    assert told["signers"] == ["heidi"]
+    # Who signed too early signs again.
+    authority.human("ada").release(stopped["id"]).ok(200)
+
+
+def test_containment_holds_with_a_bundle_that_has_no_quarantine(authority):
+    """One that was activated before bundles were tried for it."""
+    authority.stop()
+    active = stories.document(authority, "bundle", "active")
+    spec = active["spec"]
+    spec["templates"] = spec["templates"].replace("t01-quarantine", "t01-no")
+    files = {name: spec[name] for name in ("schema", "policies", "invariants",
+                                           "templates")}
+    stories.edit_document(authority, "bundle", "active", spec=spec,
+                          digest=harness.digest(harness.canonical(files)))
+    authority.restart()
+    bot = authority.agent("hr-bot")
+    authority.human("ada").session = None
+    task = bot.open_task()
+    stopped = contained(authority, "agent", "hr-bot")
+    points(authority, stopped, task=["ended"])
+
+    def degraded():
+        return [leaf["on"] for leaf in stories.leaves(authority)
+                if leaf["kind"] == "degraded"]
+    assert degraded() == [True]
+    open_task(bot).refused(403, "denied")
+    assert add(bot, task, "lunch-list", somebody()).status in (404, 409)
+    # It starts again, and it is still contained.
+    authority.restart()
+    authority.human("ada").session = None
+    open_task(bot).refused(403, "denied")
+    for name in ("ada", "heidi"):
+        authority.human(name).release(stopped["id"]).ok()
+    assert degraded() == [True, True, False]
+    open_task(bot).ok(201)
+
+
+def test_a_start_that_fails_after_loading_ends_in_order(authority):
+    bot = authority.agent("hr-bot")
+    tasks = [bot.open_task() for _ in range(3)]
+    for task in tasks:
+        add(bot, task, "lunch-list", somebody()).ok(200)
+    stopped = contained(authority, "agent", "hr-bot")
+    authority.stop()
+    # As if it had stopped before anything had followed.
+    for task in tasks[:2]:
+        stories.edit_document(authority, "task", task, state="ending")
+    stories.edit_document(authority, "task", tasks[2], state="open")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address, port = taken.getsockname()
+        authority.write_config(listen=f"{address}:{port}")
+        authority.start(wait=False)
+        assert authority.wait_for_end() == 1, authority.log()
+    assert "Sanitizer" not in authority.log()
+    assert "cannot-run" in authority.log()
+    authority.write_config(listen="127.0.0.1:0")
+    authority.start()
+    authority.human("ada").session = None
+    wait_until(lambda: {bot.get(f"/v1/tasks/{task}").ok()["state"]
+                        for task in tasks} == {"contained"},
+               "the tasks to end")
+    assert stopped["id"] and verified(authority)

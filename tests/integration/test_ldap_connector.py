@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "conformance")]
 
 # pylint: disable=wrong-import-position
-from authority import Authority, canonical, digest
+from authority import Authority, digest
 from connector_process import Connector, Refused
 from ldap_proxy import Proxy
 from slapd import AVAILABLE, SUFFIX, Certificates, Slapd, entry_ldif
@@ -121,9 +121,9 @@ class World:
 
     # What the protocol asks.
 
-    def plan(self, resource, member, action="AddToGroup"):
+    def plan(self, resource, member, action="AddToGroup", **more):
         return self.connector.call("plan", action=action, resource=resource,
-                                   parameters={"member": member})
+                                   parameters={"member": member}, **more)
 
     def read(self, resource, member, action="AddToGroup"):
         return self.connector.call("read", action=action, resource=resource,
@@ -137,7 +137,8 @@ class World:
             "task": "tsk_1", "class": digest("class"), "intent": "c:0",
             "action": action, "target": TARGET, "targetDigest": digest("t"),
             "connectorBuild": self.build, "tier": 1, "mode": "execute",
-            "ttl": 900, **{name: plan[name] for name in (
+            "ttl": 900, "notAfter": "2999-01-01T00:00:00.000Z",
+            **{name: plan[name] for name in (
                 "resource", "parameters", "diff", "gains", "loses",
                 "blastRadius", "undo", "precondition")}, **changes}
         return text, self.authority.arm(text, base=base)
@@ -202,6 +203,8 @@ def test_it_describes_its_two_actions(world):
     assert told["name"] == "ldap" and told["enforcesPrecondition"] is True
     assert {a["action"]: a["inverse"] for a in told["actions"]} == {
         "AddToGroup": "RemoveFromGroup", "RemoveFromGroup": "AddToGroup"}
+    assert {a["action"]: a["takes"] for a in told["actions"]} == {
+        "AddToGroup": False, "RemoveFromGroup": True}
 
 
 def test_a_directory_it_can_reach_is_ok(world):
@@ -409,6 +412,27 @@ def test_more_holders_than_the_server_shows_is_refused(empty):
     assert len(empty.plan(group("ops"), person("carol"))["nestedIn"]) == 5
 
 
+def test_an_end_of_too_many_is_still_planned_and_carried_out(empty):
+    many = [f"uid=u{n},{PEOPLE}" for n in range(10000)]
+    holders = [group_ldif(f"holder{n}", group("ops")) for n in range(6)]
+    empty.serve(group_ldif("many", *many), *holders, overlays=(),
+                config="sizelimit 5")
+    empty.connect()
+    for member in group("many"), person("alice"):
+        empty.directory.add_member(group("ops"), person("dave"))
+        if member == group("many"):
+            empty.directory.add_member(group("ops"), member)
+        refused("too-large", empty.plan, group("ops"), member,
+                "RemoveFromGroup")
+        plan = empty.plan(group("ops"), member, "RemoveFromGroup", brief=True)
+        assert plan["gains"] == plan["loses"] == plan["nestedIn"] == []
+        assert plan["diff"] == [{"op": "delete", "attribute": "member",
+                                 "value": member}]
+        assert empty.apply(plan, "RemoveFromGroup")["result"] == "applied"
+        empty.directory.remove_member(group("ops"), person("dave"))
+    refused("invalid", empty.plan, group("ops"), group("many"), brief=True)
+
+
 def test_a_group_that_hides_its_members_cannot_be_added(empty):
     empty.serve(entry_ldif(group("unix"), {
         "objectClass": "posixGroup", "cn": "unix", "gidNumber": "1000",
@@ -439,11 +463,20 @@ def test_what_is_not_a_group_of_names_is_the_wrong_type(empty):
 
 
 @pytest.mark.parametrize("resource", [
-    f"cn=nobody,{GROUPS}", f"cn=ops,{PEOPLE}", f"cn=ops,ou=x,{GROUPS}",
-    SUFFIX, "cn=config", "cn=monitor", f"made-up=ops,{GROUPS}",
-    "cn=ops\\,ou=groups\\,dc=example\\,dc=org"])
-def test_a_group_that_is_not_below_the_base_is_refused(world, resource):
+    f"cn=nobody,{GROUPS}", f"cn=ops,ou=x,{GROUPS}", f"made-up=ops,{GROUPS}"])
+def test_a_group_that_is_not_there_is_refused(world, resource):
     refused("no-such-resource", world.plan, resource, person("carol"))
+
+
+@pytest.mark.parametrize("resource", [
+    f"cn=ops,{PEOPLE}", SUFFIX, "cn=config", "cn=monitor",
+    "cn=ops\\,ou=groups\\,dc=example\\,dc=org"])
+def test_what_is_not_below_the_base_is_not_told_as_gone(world, resource):
+    for action in "AddToGroup", "RemoveFromGroup":
+        refused("out-of-base", world.plan, resource, person("carol"), action)
+        refused("out-of-base", world.read, resource, person("carol"), action)
+    refused("out-of-base", world.plan, resource, person("carol"),
+            "RemoveFromGroup", brief=True)
 
 
 @pytest.mark.parametrize("member", [
@@ -544,7 +577,7 @@ def test_an_end_undoes_what_was_done(world):
     assert world.connector.call("apply", order=order)["result"] == "applied"
     ended, order = world.order(
         world.plan(group("ops"), carol, "RemoveFromGroup"), "RemoveFromGroup",
-        purpose="end", base={"plan": canonical(plan), "signatures": []})
+        purpose="end", base=world.authority.base_of(plan))
     assert ended["resource"] == plan["undo"]["resource"]
     assert world.connector.call("apply", order=order)["result"] == "applied"
     assert world.directory.values(group("ops"), "member") == before
@@ -685,7 +718,7 @@ def test_an_order_outside_the_base_is_refused(empty):
     empty.connect()
     answer = empty.apply(plan)
     assert answer["result"] == "refused"
-    assert answer["reason"] == "no-such-resource"
+    assert answer["reason"] == "out-of-base"
 
 
 def test_an_account_without_the_right_is_refused(empty):

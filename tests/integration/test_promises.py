@@ -65,6 +65,9 @@ def test_one_byte_differs_between_what_was_approved_and_what_ran(here, bot):
     assert ran == plan
     assert harness.digest(ran) == armed["digest"] == request["digest"]
     assert [a["digest"] for a in done["approvals"]] == [armed["digest"]]
+    # Nor can the signature be kept for another day.
+    until = harness.json.loads(plan)["notAfter"]
+    assert done["created"] < until == done["expires"]
 
 
 def order_of(authority, request):

@@ -404,3 +404,73 @@ def test_it_stops_in_order_while_a_grant_is_being_ended(tmp_path):
         authority.human("ada").session = None
         grant_state(authority, done["grant"]["id"], "ended")
         assert not holds(authority, "lunch-list", member)
+
+
+# Many at once.
+
+def unknowns(authority):
+    """ids of requests whose outcome was recorded as unknown, with repeats."""
+    return sorted(leaf["about"] for leaf in stories.leaves(authority)
+                  if leaf["kind"] == "outcome"
+                  and leaf.get("effect") == "unknown")
+
+
+def states_of(authority, state):
+    return sorted(ident for ident, now in stories.states(
+        authority, "requests", authority.agent("hr-bot")).items()
+        if now == state)
+
+
+def test_many_that_were_armed_are_each_recovered_once(authority):
+    bot = authority.agent("hr-bot")
+    task = bot.open_task()
+    stories.set_faults(authority, apply="hang")
+    # All are armed but one waits in the connector and the others behind it.
+    count = 3
+    threads = [in_background(add, bot, task, "lunch-list", somebody())
+               for _ in range(count)]
+    wait_until(lambda: states_of(authority, "armed"), "an armed request")
+    armed = states_of(authority, "armed")
+    authority.kill()
+    for thread in threads:
+        thread.join()
+    armed = clone(authority, armed[0], 300)
+    authority.write_connector(faults=None)
+    authority.restart(crash=True)
+    authority.human("ada").session = None
+    wait_until(lambda: len(unknowns(authority)) >= len(armed),
+               "all to be taken up")
+    assert unknowns(authority) == armed
+
+
+def clone(authority, ident, count):
+    """Gives the database count requests like ident, each about the data of
+    another human; the ids of all that are armed."""
+    doc = stories.document(authority, "request", ident)
+    doc.pop("asked", None)
+    made = [{**doc, "id": f"{ident[:-6]}z{number:05}",
+             "gainsHuman": f"somebody-{number:05}"} for number in range(count)]
+    stories.put_documents(authority, "request", made, like=ident)
+    database = sqlite3.connect(authority.data / "state.db")
+    armed = sorted(each for each, in database.execute(
+        "SELECT id FROM request WHERE state = 'armed'"))
+    database.close()
+    return armed
+
+
+def test_more_that_were_armed_than_there_are_data_keys_at_hand(authority):
+    bot = authority.agent("hr-bot")
+    task = bot.open_task()
+    ident, thread = hold_at(authority, bot, task, somebody(), apply="hang")
+    authority.kill()
+    thread.join()
+    armed = clone(authority, ident["id"], 2000)
+    authority.write_connector(faults=None)
+    authority.restart(crash=True)
+    authority.human("ada").session = None
+    wait_until(lambda: authority.health()["leaves"] >= 2000,
+               "all to be taken up")
+    wait_until(lambda: len(unknowns(authority)) >= len(armed),
+               "all to be taken up")
+    assert unknowns(authority) == armed
+    assert authority.process.poll() is None

@@ -1,6 +1,7 @@
 """What a connector can do wrong, and that every armed execution has an end or
 is visibly unknown.  The connector has one second for an answer here."""
 import threading
+from concurrent import futures
 
 import pytest
 
@@ -22,23 +23,34 @@ def told(bot, task, member, **more):
     return answer.ok(200, 202)
 
 
-@pytest.mark.parametrize("fault", ["die-before", "hang", "flood", "malformed",
-                                   "unavailable"])
+SILENT = ["die-before", "hang", "flood", "malformed", "unavailable"]
+
+
+def did_nothing(folder, fault):
+    with impatient(folder) as authority:
+        authority.found()
+        bot, member = authority.agent("hr-bot"), somebody()
+        task = bot.open_task()
+        stories.set_faults(authority, apply=fault)
+        request = told(bot, task, member)
+        assert request["state"] == "unknown", fault
+        assert request["outcome"]["effect"] == "unknown", fault
+        assert authority.health()["unknown"] == 1, fault
+        failed = bot.wait(request["id"], "failed")
+        assert failed["outcome"]["effect"] == "none", fault
+        assert "grant" not in failed, fault
+        assert not holds(authority, "lunch-list", member), fault
+        # Read, never tried again.
+        assert len(stories.armed_for(authority, request["id"])) == 1, fault
+        assert open_armed(authority) == [] and verified(authority), fault
+
+
 def test_an_apply_that_did_nothing_is_unknown_until_it_was_read_and_failed(
-        authority, fault):
-    bot, member = authority.agent("hr-bot"), somebody()
-    task = bot.open_task()
-    stories.set_faults(authority, apply=fault)
-    request = told(bot, task, member)
-    assert request["state"] == "unknown"
-    assert request["outcome"]["effect"] == "unknown"
-    assert authority.health()["unknown"] == 1
-    failed = bot.wait(request["id"], "failed")
-    assert failed["outcome"]["effect"] == "none" and "grant" not in failed
-    assert not holds(authority, "lunch-list", member)
-    # Read, never tried again.
-    assert len(stories.armed_for(authority, request["id"])) == 1
-    assert open_armed(authority) == [] and verified(authority)
+        tmp_path):
+    """All at once: each takes as long as it takes to be sure."""
+    with futures.ThreadPoolExecutor(len(SILENT)) as pool:
+        list(pool.map(lambda fault: did_nothing(tmp_path / fault, fault),
+                      SILENT))
 
 
 @pytest.mark.parametrize("fault", ["die-after", "hang-after"])
@@ -107,8 +119,7 @@ def test_a_read_back_that_lies_is_partial_and_still_ends(authority):
     assert not holds(authority, "lunch-list", member)
 
 
-@pytest.mark.parametrize("fault", ["die-before", "hang", "flood", "malformed",
-                                   "unavailable"])
+@pytest.mark.parametrize("fault", SILENT)
 def test_a_target_that_cannot_be_read_is_a_denial_that_says_so(authority,
                                                                fault):
     bot, member = authority.agent("hr-bot"), somebody()

@@ -302,13 +302,17 @@ def simulate_compromise(world, request):
         What if writd itself is taken over after people have signed? A separate
         program has writd's database and log and plays writd towards the real
         connector, with the order that was just approved and one byte of it
-        changed.""")
+        changed. The keeper signs for it whatever it adds to the log; so it also
+        uses the approval twice, and gives power by an end, which nobody has to
+        sign.""")
     before = {name: world.members(name) for name in GROUPS}
     command = [HERE / "compromised_writd.py", "--database",
                authority.data / "state.db", "--request", request["id"],
                "--connector", harness.program("writ-connect-ldap"),
-               "--config", authority.folder / "connector.yaml", "--folder",
-               world.folder / "compromised"]
+               "--config", authority.folder / "connector.yaml",
+               "--keeper", harness.program("writ-keeper"), "--keeper-folder",
+               authority.keeper_folder, "--member", person("petra"),
+               "--folder", world.folder / "compromised"]
     call("mallory", "compromised_writd.py " + shlex.join(
         map(str, command[1:5])) + " ...")
     done = subprocess.run(["/usr/bin/python3", *map(str, command)],
@@ -317,8 +321,8 @@ def simulate_compromise(world, request):
         lines(row)
     story.promise(done.returncode == 0,
                   "The connector refused every one, and took the order only "
-                  "as it was approved: it had been done already, so nothing "
-                  "changed.", done.stderr.decode()[-500:])
+                  "as it was approved, and once: it had been done already, so "
+                  "nothing changed.", done.stderr.decode()[-500:])
     lines(leaf_line(request))
     world.look("domain-admins", "after")
     story.promise({name: world.members(name) for name in GROUPS} == before,

@@ -205,7 +205,7 @@ class Connector:
             if plan and plan["purpose"] == "request":
                 self.release(plan["request"])
             return {"result": "refused", "reason": no.reason, "detail": str(no)}
-        except (Fault, KeyError, TypeError, ValueError) as no:
+        except (AttributeError, Fault, KeyError, TypeError, ValueError) as no:
             return {"result": "refused", "reason": "order", "detail": f"malformed: {no!r}"[:500]}
         self.change(plan["resource"], member, add)
         return {"result": "applied", "observed": {"member": add}}

@@ -566,7 +566,6 @@ def an_end_stands_on_a_leaf_that_armed_its_beginning(run):
         {"proof": whole["proof"] + [b64(bytes(32))]},
         {"leaf": order["leaf"], "index": order["index"],
          "proof": order["proof"]},
-        {"signatures": []},
     )]
     for base in wrong:
         run.refused({**order, "base": base})

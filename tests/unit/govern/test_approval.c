@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "crypto/sshsig.h"
 #include "govern/approval.h"
 
 static struct inventory *people(void)
@@ -155,6 +156,35 @@ static void who_signed_is_found_whatever_they_said(void **state UNUSED)
 	assert_false(approval_has(NULL, "alice"));
 }
 
+static void a_signature_stands_as_long_as_its_key_does(void **state UNUSED)
+{
+	CLEANUP(inventory_unref_p)
+	struct inventory *inv = support_inventory(
+		"kind: Human\nmetadata: {name: alice}\n"
+		"spec: {keys: ['" KEY_A "']}\n---\n"
+		"kind: Human\nmetadata: {name: bob}\nspec: {}\n",
+		NULL);
+	CLEANUP(json_put_p) json_t *approval = json_object();
+	CLEANUP(mem_free_p) char *mine = NULL;
+	CLEANUP(mem_free_p) char *other = NULL;
+	struct ssh_key key;
+
+	assert_int_equal(ssh_key_parse(KEY_A, &key), 0);
+	mine = ssh_key_fingerprint(&key);
+	assert_int_equal(ssh_key_parse(KEY_B, &key), 0);
+	other = ssh_key_fingerprint(&key);
+	json_set_text(approval, "human", "alice");
+	assert_false(approval_key_stands(inv, approval));
+	json_set_text(approval, "fingerprint", other);
+	assert_false(approval_key_stands(inv, approval));
+	json_set_text(approval, "fingerprint", mine);
+	assert_true(approval_key_stands(inv, approval));
+	json_set_text(approval, "human", "bob");
+	assert_false(approval_key_stands(inv, approval));
+	json_set_text(approval, "human", "nobody");
+	assert_false(approval_key_stands(inv, approval));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +197,7 @@ int main(void)
 		cmocka_unit_test(only_approve_approves),
 		cmocka_unit_test(owners_gainers_and_vouchers_are_barred),
 		cmocka_unit_test(who_signed_is_found_whatever_they_said),
+		cmocka_unit_test(a_signature_stands_as_long_as_its_key_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

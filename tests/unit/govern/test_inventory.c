@@ -290,6 +290,7 @@ static void an_agent_may_not_act_when(void **state UNUSED)
 	"{match: {resource: 'cn=a,dc=x'}, tier: 0, sensitivity: 1}, "          \
 	"{match: {suffix: ',ou=low,dc=x'}, tier: 1, sensitivity: 0, "          \
 	"environment: dev}, "                                                  \
+	"{match: {suffix: 'ou=below, DC=x'}, tier: 1, sensitivity: 0}, "       \
 	"{match: {resource: 'cn=b,dc=x', type: DirectoryGroup}, tier: 2, "     \
 	"sensitivity: 2, signOff: true}, "                                     \
 	"{match: {resource: 'cn=a,dc=x'}, tier: 3, sensitivity: 3}"
@@ -328,6 +329,60 @@ static void the_first_rule_that_fits_decides(void **state UNUSED)
 	c = classify("DirectoryGroup", "cn=b,dc=x", NULL);
 	assert_int_equal(c.tier, 2);
 	assert_true(c.sign_off);
+}
+
+static void a_suffix_fits_at_a_comma_and_nowhere_else(void **state UNUSED)
+{
+	static const char *const below[] = {
+		"cn=a,ou=below,dc=x",
+		"ou=below,dc=x",
+		"cn=a , OU = below, dc=x",
+		"cn=a\\\\,ou=below,dc=x",
+	};
+	static const char *const beside[] = {
+		"cn=a,xou=below,dc=x",
+		"cou=below,dc=x",
+		"cn=a\\,ou=below,dc=x",
+		"cn=a\\\\\\,ou=below,dc=x",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(below); i++)
+		assert_true(classify("DirectoryGroup", below[i], NULL).matched);
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++)
+		assert_false(
+			classify("DirectoryGroup", beside[i], NULL).matched);
+}
+
+static void names_are_one_in_any_spelling(void **state UNUSED)
+{
+	static const char *const same[] = {
+		"ldap/uid=A b,ou=p",	 "ldap/UID=a b,OU=P",
+		"ldap/uid = a b , ou=p", "ldap/uid=a b,  ou =  p",
+		" ldap/uid=a b,ou=p ",
+	};
+	static const char *const others[] = {
+		"ldap/uid=ab,ou=p",	"ldap/uid=a  b,ou=p",
+		"ldap/uid=a b\\ ,ou=p", "ldap/uid=a b,ou=p=",
+		"ldap/uid=a b",
+	};
+	CLEANUP(inventory_unref_p)
+	struct inventory *inv = support_inventory(
+		HUMAN("alice", "accounts: ['ldap/uid = a b, ou=p', "
+			       "'ldap/cn=a = b,ou=p']"),
+		NULL);
+	bool agent;
+
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		assert_string_equal(
+			inventory_owner_of_account(inv, same[i], &agent),
+			"alice");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_null(inventory_owner_of_account(inv, others[i], &agent));
+	/* Behind the first '=' of a part all is value. */
+	assert_non_null(
+		inventory_owner_of_account(inv, "ldap/cn=a = b, ou=p", &agent));
+	assert_null(
+		inventory_owner_of_account(inv, "ldap/cn=a=b,ou=p", &agent));
 }
 
 static void what_no_rule_fits_is_of_the_highest_tier(void **state UNUSED)
@@ -459,6 +514,8 @@ int main(void)
 		cmocka_unit_test(agents_and_owners_of_accounts_are_found),
 		cmocka_unit_test(an_agent_may_not_act_when),
 		cmocka_unit_test(the_first_rule_that_fits_decides),
+		cmocka_unit_test(a_suffix_fits_at_a_comma_and_nowhere_else),
+		cmocka_unit_test(names_are_one_in_any_spelling),
 		cmocka_unit_test(what_no_rule_fits_is_of_the_highest_tier),
 		cmocka_unit_test(what_a_group_is_nested_in_counts_as_well),
 		cmocka_unit_test(a_target_that_is_not_there_has_no_classes),

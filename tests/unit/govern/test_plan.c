@@ -130,6 +130,7 @@ static void any_part_that_changes_makes_another_plan(void **state UNUSED)
 		OTHER(tier, 3),
 		OTHER(recommend, true),
 		OTHER(ttl_s, 901),
+		OTHER(not_after, "2026-01-01T00:00:00.000Z"),
 #undef OTHER
 	};
 	char digest[DIGEST_TEXT_LEN];

@@ -85,6 +85,12 @@ static void hold(struct http_exchange *x, void *cookie)
 	hold_silently(x, cookie);
 }
 
+static void hold_for(struct http_exchange *x, void *cookie)
+{
+	if (http_set_principal(x, http_param(x, "name")))
+		hold(x, cookie);
+}
+
 static const struct http_route routes[] = {
 	{ "GET", "/hello", 0, hello, "" },
 	{ "POST", "/echo", 1024, echo, "" },
@@ -95,6 +101,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/bearer", 0, bearer_of, "" },
 	{ "POST", "/hold", 1024, hold, "" },
 	{ "GET", "/hold", 0, hold, "" },
+	{ "GET", "/hold-for/{name}", 0, hold_for, "" },
 	{ "GET", "/hold-silently", 0, hold_silently, "" },
 };
 

@@ -598,6 +598,72 @@ static void waits_over_their_number_are_refused(void **state UNUSED)
 	harness_stop(&h);
 }
 
+static void one_principal_takes_only_its_part_of_the_places(void **state UNUSED)
+{
+	int fds[HTTP_PRINCIPAL_WAITS_MAX];
+	int other;
+
+	harness_start(&h, NULL);
+	ask_all(fds, ARRAY_LEN(fds),
+		"GET /hold-for/a HTTP/1.1\r\n" HOST "\r\n");
+	wait_for(&h.held_sem, ARRAY_LEN(fds));
+	client_ask(&h, "GET /hold-for/a HTTP/1.1\r\n" HOST "\r\n", &r);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.body, "\"code\":\"busy\""));
+	ask_all(&other, 1, "GET /hold-for/b HTTP/1.1\r\n" HOST "\r\n");
+	wait_for(&h.held_sem, 1);
+	harness_call(&h, reply_to_held);
+	read_all(fds, ARRAY_LEN(fds), 200);
+	read_all(&other, 1, 200);
+	/* Their places are free again. */
+	ask_all(&other, 1, "GET /hold-for/a HTTP/1.1\r\n" HOST "\r\n");
+	wait_for(&h.held_sem, 1);
+	harness_call(&h, reply_to_held);
+	read_all(&other, 1, 200);
+	harness_stop(&h);
+}
+
+static void who_waits_with_a_token_leaves_places_to_others(void **state UNUSED)
+{
+	static const char patient[] = "GET /hold?wait=30 HTTP/1.1\r\n" HOST
+				      "Authorization: Bearer t\r\n\r\n";
+	struct http_config config = { .waits_max = HTTP_RESERVE_PART };
+	int fds[HTTP_RESERVE_PART - 1];
+	int last;
+
+	harness_start(&h, &config);
+	ask_all(fds, ARRAY_LEN(fds), patient);
+	wait_for(&h.held_sem, ARRAY_LEN(fds));
+	client_ask(&h, patient, &r);
+	assert_int_equal(r.status, 503);
+	ask_all(&last, 1, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+	wait_for(&h.held_sem, 1);
+	client_ask(&h, "GET /hold HTTP/1.1\r\n" HOST "\r\n", &r);
+	assert_int_equal(r.status, 503);
+	harness_call(&h, reply_to_held);
+	read_all(fds, ARRAY_LEN(fds), 200);
+	read_all(&last, 1, 200);
+	harness_stop(&h);
+}
+
+static void one_address_has_only_so_many_connections(void **state UNUSED)
+{
+	struct http_config config = { .per_address_max = 2,
+				      .address = "127.0.0.1:0" };
+	int fds[2];
+	int third;
+
+	harness_start(&h, &config);
+	ask_all(fds, 2, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+	wait_for(&h.held_sem, 2);
+	third = client_connect(&h);
+	assert_true(client_at_end(third));
+	close(third);
+	harness_call(&h, reply_to_held);
+	read_all(fds, 2, 200);
+	harness_stop(&h);
+}
+
 static void a_request_that_never_gets_whole_is_ended(void **state UNUSED)
 {
 	struct http_config config = { .transfer_ms = 100 };
@@ -930,6 +996,11 @@ int main(void)
 		cmocka_unit_test(a_handler_may_answer_when_its_time_is_up),
 		cmocka_unit_test(a_reply_after_the_deadline_goes_nowhere),
 		cmocka_unit_test(waits_over_their_number_are_refused),
+		cmocka_unit_test(
+			one_principal_takes_only_its_part_of_the_places),
+		cmocka_unit_test(
+			who_waits_with_a_token_leaves_places_to_others),
+		cmocka_unit_test(one_address_has_only_so_many_connections),
 		cmocka_unit_test(a_request_that_never_gets_whole_is_ended),
 		cmocka_unit_test(a_wait_may_take_longer_than_a_transfer),
 		cmocka_unit_test(a_drain_answers_all_that_wait),
