@@ -263,9 +263,9 @@ static void check_daemon(struct doctor *d)
 	status = json_text(d->health, "status", "?");
 	if (strcmp(status, "ok") != 0)
 		note(d, BAD, "daemon",
-		     mem_format("%s answers, and is %s: %s", url, status,
-				json_text(d->health, "why",
-					  "log in to see why")),
+		     mem_format(
+			     "%s answers, and is %s: %s", url, status,
+			     json_text(d->health, "why", "log in to see why")),
 		     "while degraded nothing new is armed; see its log");
 	else
 		note(d, OK, "daemon", mem_format("%s answers: ok", url), NULL);

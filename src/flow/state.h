@@ -424,5 +424,6 @@ void record_degraded(struct flow *f, bool on, const char *why);
 void drill_load(struct flow *f, json_t *doc);
 void drills_free(struct flow *f);
 
+/* Whether a drill of this build passed within the target's days. */
 bool drill_passed(const struct flow *f, const char *target, const char *action,
 		  int64_t now_ms);

@@ -64,14 +64,10 @@ def test_nothing_joins_a_grant_that_is_being_taken_away(authority, bot):
     grant_state(authority, done["grant"]["id"], "ending")
     wait_until(lambda: grants(authority)[done["grant"]["id"]]
                .get("unconfirmed"), "an end that is not confirmed")
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(
-        add(bot, second, "lunch-list", member, ttl="5m")))
-    asking.start()
     set_faults(authority)
-    asking.join()
+    asked = add(bot, second, "lunch-list", member, ttl="5m", wait=30).ok()
     ending.join()
-    held = bot.wait(answers[0].ok()["id"], "done")
+    held = bot.wait(asked["id"], "done")
     assert held["grant"]["id"] != done["grant"]["id"]
     assert grants(authority)[done["grant"]["id"]]["state"] == "ended"
     assert holds(authority, "lunch-list", member)

@@ -19,6 +19,7 @@ static const char *const steps[] = {
 	"waiting -plan again-> replanning",
 	"waiting -expire-> expired",
 	"waiting -cancel-> cancelled",
+	"planning -plan again-> replanning",
 	"replanning -deny-> denied",
 	"replanning -ask people-> waiting",
 	"replanning -already so-> no_change",
