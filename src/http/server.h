@@ -23,7 +23,7 @@ enum {
 	/* One part in so many of them is not for calls that come with a token
 	 * and would wait: whoever signs finds a place. */
 	HTTP_RESERVE_PART = 6,
-	HTTP_PRINCIPAL_WAITS_MAX = 32, /* of them, for one principal */
+	HTTP_PRINCIPAL_WAITS_MAX = 96, /* of them, for one principal */
 	HTTP_ADDRESS_CONNECTIONS_MAX = 512,
 	/* Longest a request may take to arrive, and a reply to be read. */
 	HTTP_TRANSFER_MAX_MS = 60 * 1000,

@@ -1022,7 +1022,7 @@ def test_bash_completes_nouns_verbs_options_and_choices(here, tmp_path):
                                                                    "json"]
     assert complete("writ", "task", "attach", "--kind", "") == ["prompt",
                                                                 "tool_trace"]
-    assert "ticket" not in complete("writ", "voucher", "create", "--kind", "")
+    assert "ticket" in complete("writ", "voucher", "create", "--kind", "")
     assert complete("writ", "completion", "zz") == []
 
 
