@@ -111,7 +111,8 @@ static void ask_who(struct cli *cli, json_t *who)
 /* What this machine knows, and whom the authority takes us for. */
 int cmd_whoami(struct cli *cli)
 {
-	CLEANUP(json_put_p) json_t *session = session_find(cli->settings.url);
+	CLEANUP(json_put_p)
+	json_t *session = session_of(cli->settings.url, cli->settings.human);
 	CLEANUP(json_put_p) json_t *who = json_object();
 	const char *origin = cli->settings.origin;
 

@@ -16,7 +16,7 @@ int exchange_open(struct cli *cli, struct client **ret_client)
 	if (cli->settings.token) {
 		client_set_token(c, cli->settings.token);
 	} else {
-		session = session_find(cli->settings.url);
+		session = session_of(cli->settings.url, cli->settings.human);
 		client_set_token(c, json_text(session, "token", NULL));
 	}
 	*ret_client = c;
@@ -83,6 +83,7 @@ void exchange_explain(struct cli *cli, const struct client_answer *a)
 	fprintf(cli->err, "writ: %s (%ld)\n", clean, a->status);
 	explain_line(cli, "detail", json_object_get(p, "detail"));
 	explain_line(cli, "code", json_object_get(p, "code"));
+	explain_line(cli, "reason", json_object_get(p, "reason"));
 	explain_line(cli, "way forward", json_object_get(p, "way_forward"));
 	json_array_foreach(json_object_get(p, "errors"), i, fault)
 		explain_fault(cli, fault);

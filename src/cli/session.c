@@ -33,7 +33,18 @@ static bool is_private(const char *path)
 	return path && stat(path, &st) == 0 && (st.st_mode & 077) == 0;
 }
 
+static bool is_for(const json_t *session, const char *url, const char *human)
+{
+	return !strcmp(json_text(session, "url", ""), url) &&
+	       (!human || !strcmp(json_text(session, "human", ""), human));
+}
+
 json_t *session_find(const char *url)
+{
+	return session_of(url, NULL);
+}
+
+json_t *session_of(const char *url, const char *human)
 {
 	CLEANUP(mem_free_p) char *path = settings_state_path("sessions.json");
 	CLEANUP(json_put_p) json_t *all = NULL;
@@ -44,7 +55,7 @@ json_t *session_find(const char *url)
 		return NULL;
 	all = read_all(path);
 	json_array_foreach(all, i, session)
-		if (!strcmp(json_text(session, "url", ""), url))
+		if (is_for(session, url, human))
 			return json_incref(session);
 	return NULL;
 }
@@ -73,7 +84,7 @@ int session_keep(const json_t *session)
 		return error_set(ERR_IO, "HOME is not set");
 	json_array_append_new(all, json_deep_copy(session));
 	json_array_foreach(old, i, other)
-		if (strcmp(json_text(other, "url", ""), url) != 0 &&
+		if (!is_for(other, url, json_text(session, "human", "")) &&
 		    json_array_size(all) < SESSIONS_MAX)
 			json_array_append(all, other);
 	TRY(make_parent(path));

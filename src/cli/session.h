@@ -10,5 +10,9 @@
  * owned, NULL if there is none or it cannot be read. */
 json_t *session_find(const char *url);
 
-/* Keeps a session, replacing the one for the same url.  Errors: ERR_IO. */
+/* The same of one person; human NULL: of whoever logged in last. */
+json_t *session_of(const char *url, const char *human);
+
+/* Keeps a session, replacing the one for the same url and person.  Errors:
+ * ERR_IO. */
 MUST_USE int session_keep(const json_t *session);

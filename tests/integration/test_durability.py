@@ -19,7 +19,7 @@ import harness
 import kill
 import ldap_proxy
 import stories
-from harness import TARGET, group, person, wait_until
+from harness import group, person, wait_until
 from stories import (add, grant_state, holds, open_armed, somebody, verified,
                      waiting)
 
@@ -207,6 +207,26 @@ def test_a_connector_stopped_with_an_order_is_ended_and_read_back(tmp_path):
         assert not open_armed(authority) and verified(authority)
 
 
+def test_advice_on_what_is_being_changed_waits_and_is_given(make_authority):
+    """It is planned again once the change is over; nothing falls over it."""
+    authority, member = make_authority().found(), somebody()
+    bot = authority.agent("hr-bot")
+    task = bot.open_task()
+    stories.set_faults(authority, apply="unavailable", read="unavailable")
+    request = add(bot, task, "lunch-list", member, wait=1).ok(200, 202)
+    bot.wait(request["id"], "unknown")
+    advice = {}
+    caller = threading.Thread(target=lambda: advice.update(
+        add(bot, task, "lunch-list", member, mode="recommend").ok(200)))
+    caller.start()
+    wait_until(lambda: authority.health()["openRequests"] == 2, "both")
+    stories.set_faults(authority)
+    bot.wait(request["id"], "failed")
+    caller.join(60)
+    assert advice["state"] == "recommended"
+    assert not open_armed(authority) and verified(authority)
+
+
 # The directory.
 
 def members(directory, name):
@@ -227,8 +247,8 @@ def test_a_directory_that_is_down_is_said_and_nothing_is_lost(
     # The end of what it was granted cannot be confirmed: everybody can see.
     wait_until(lambda: authority.health()["unconfirmedEnds"] == 1,
                "an end that is not confirmed")
-    ending = grant_state(authority, held["grant"]["id"], "ending")
-    assert ending["unconfirmed"]
+    wait_until(lambda: grant_state(authority, held["grant"]["id"], "ending")
+               .get("unconfirmed"), "the same of the grant")
     # Nor is it forgotten by a daemon that is killed meanwhile.
     authority.restart(crash=True)
     authority.human("ada").login()

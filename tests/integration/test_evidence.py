@@ -1,24 +1,22 @@
-"""What the log holds, what it does not hold, and that anybody can check it: the
-verifier that ships, a second implementation, and stock ssh-keygen."""
+"""What the log holds, what it does not hold, and that anybody can check it:
+the verifier that ships, a second implementation, and stock ssh-keygen."""
 import base64
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import threading
 import types
-import urllib.parse
 
 import pytest
 
 import harness
 import stories
 import tlog
-from harness import TARGET, canonical, group, wait_until
-from stories import add, somebody, vouch
+from harness import canonical, group, wait_until
+from stories import add, somebody
 
 # pylint: disable=redefined-outer-name
 
@@ -28,7 +26,7 @@ PROMPT = "Please add the zebra-striped colleague; the word is Xylophon-4711."
 TRACE = "ldapsearch said: cn=xylophon-4712,ou=groups"
 REFERENCE = "TICKET-90817"
 REASON = "the reason is plover-33"
-FINDING, FAILED, CONFLICT = 7, 1, 6  # exit codes of writ(1)
+FINDING = 7  # exit code of writ(1)
 
 
 def kinds_of_the_document():

@@ -211,6 +211,7 @@ class World:
         if key:
             text += f" -H 'Idempotency-Key: {key}'"
         if body is not None:
+            text += " -H 'Content-Type: application/json'"
             # Broken after commas, as curl reads it from several lines, too.
             text += " -d '" + canonical(body).replace(",\"", ", \"") + "'"
         call_http(name, text)

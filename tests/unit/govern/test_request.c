@@ -21,6 +21,7 @@ static const char *const steps[] = {
 	"waiting -cancel-> cancelled",
 	"planning -plan again-> replanning",
 	"replanning -deny-> denied",
+	"replanning -advise-> recommended",
 	"replanning -ask people-> waiting",
 	"replanning -already so-> no_change",
 	"replanning -state differs-> conflict",
