@@ -107,6 +107,22 @@ static const json_t *keys_of(void *cookie, const char *human)
 		inventory_spec(f->inventory, MANIFEST_HUMAN, human), "keys");
 }
 
+/* What is said while nothing can be recorded would wait for space: it is told
+ * to come again.  Stopping something and looking are always taken. */
+static bool must_come_again(struct flow *f, enum statement_type type,
+			    struct reply_to reply)
+{
+	const char *why = NULL;
+
+	if (type == STATEMENT_CONTAIN || type == STATEMENT_LOGIN ||
+	    type == STATEMENT_RESOLVE ||
+	    !evidence_is_degraded(f->evidence, &why))
+		return false;
+	answer_problem(reply, ANSWER_UNAVAILABLE, "degraded",
+		       "Nothing can be recorded now: %s.", why);
+	return true;
+}
+
 bool signed_take(struct flow *f, const json_t *signed_form,
 		 enum statement_type type, struct reply_to reply,
 		 struct statement *ret_statement)
@@ -116,6 +132,10 @@ bool signed_take(struct flow *f, const json_t *signed_form,
 		statement_verify(signed_form, type, f->origin, clock_wall_ms(),
 				 keys_of, f, ret_statement);
 
+	if (verdict == STATEMENT_VALID && must_come_again(f, type, reply)) {
+		statement_clear(ret_statement);
+		return false;
+	}
 	if (verdict != STATEMENT_VALID) {
 		refuse(f, statement_verdict_name(verdict), &class);
 		answer_problem(reply, ANSWER_UNPROVED, class,
