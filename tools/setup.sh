@@ -5,7 +5,7 @@ set -eu
 
 packages='meson ninja-build pkg-config gcc libc6-dev clang clang-format
 libclang-rt-14-dev libmicrohttpd-dev libjansson-dev libyaml-dev libssl-dev
-libsqlite3-dev libldap-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev
+libsqlite3-dev libldap-dev libjemalloc-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev
 slapd ldap-utils sqlite3 openssl openssh-client python3-pytest
 python3-cryptography python3-yaml tzdata ca-certificates'
 rust_least=1.89

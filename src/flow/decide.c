@@ -594,18 +594,19 @@ static bool decide_once(const struct question *q, struct decided *ret)
 static void offer_advice(const struct question *q, struct decided *ret)
 {
 	struct policy_answer answer = { 0 };
-	CLEANUP(json_put_p) json_t *ask = NULL;
 	CLEANUP(mem_free_p) char *agent = NULL;
+	bool allowed;
 
 	if (q->gathered->facts.recommend ||
 	    strcmp(json_text(ret->decision, "cause", ""), "policy") != 0 ||
 	    json_text(ret->decision, "remedy", NULL))
 		return;
-	q->gathered->facts.recommend = true;
-	ask = build_ask(q);
-	q->gathered->facts.recommend = false;
-	if (policy_ask(q->flow->linked, q->flow->world, ask, &answer) == 0 &&
-	    answer.allow) {
+	ask_set_mode(ret->facts, true);
+	allowed = policy_ask(q->flow->linked, q->flow->world, ret->facts,
+			     &answer) == 0 &&
+		  answer.allow;
+	ask_set_mode(ret->facts, false);
+	if (allowed) {
 		agent = mem_format(
 			"%s As advice it would be allowed: ask in mode "
 			"recommend, and a person may adopt it.",

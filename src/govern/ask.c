@@ -189,6 +189,12 @@ json_t *ask_action(const char *action, const struct ask_task *task,
 	return ask;
 }
 
+void ask_set_mode(json_t *ask, bool recommend)
+{
+	json_set_new(json_object_get(ask, "context"), "mode",
+		     entity_ref("Mode", recommend ? "recommend" : "execute"));
+}
+
 json_t *ask_open_task(const struct ask_task *task, const struct facts *f)
 {
 	json_t *ask = ask_new("Agent", task->agent, "OpenTask", "TaskClass",

@@ -104,6 +104,9 @@ json_t *ask_action(const char *action, const struct ask_task *task,
 		   const struct ask_resource *resource, const struct facts *f,
 		   const json_t *barred, int64_t request_expires_ms);
 
+/* Turns an ask of ask_action() into the same in another mode. */
+void ask_set_mode(json_t *ask, bool recommend);
+
 /* An agent opens a task. */
 json_t *ask_open_task(const struct ask_task *task, const struct facts *f);
 
