@@ -379,6 +379,17 @@ void json_set_time(json_t *object, const char *name, int64_t wall_ms)
 	json_set_text(object, name, text);
 }
 
+void json_pick(json_t *to, const json_t *from, const char *const *names,
+	       size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_t *value = json_object_get(from, names[i]);
+
+		if (value)
+			json_object_set(to, names[i], value);
+	}
+}
+
 bool json_has_text(const json_t *array, const char *text)
 {
 	for (size_t i = 0; i < json_array_size(array); i++) {

@@ -58,5 +58,9 @@ void json_set_new(json_t *object, const char *name, json_t *owned);
 /* Sets a member to RFC 3339. */
 void json_set_time(json_t *object, const char *name, int64_t wall_ms);
 
+/* Sets in to those of the named members that from has. */
+void json_pick(json_t *to, const json_t *from, const char *const *names,
+	       size_t count);
+
 /* True if an array of strings holds text. */
 bool json_has_text(const json_t *array, const char *text);

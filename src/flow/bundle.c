@@ -15,9 +15,7 @@ static json_t *files_of(const json_t *spec)
 					       "invariants", "templates" };
 	json_t *files = json_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		json_object_set(files, members[i],
-				json_object_get(spec, members[i]));
+	json_pick(files, spec, members, ARRAY_LEN(members));
 	return files;
 }
 

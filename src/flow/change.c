@@ -22,12 +22,7 @@ json_t *change_view(const json_t *doc)
 	};
 	json_t *view = json_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(doc, members[i]);
-
-		if (value)
-			json_object_set(view, members[i], value);
-	}
+	json_pick(view, doc, members, ARRAY_LEN(members));
 	return view;
 }
 

@@ -41,12 +41,7 @@ json_t *containment_view(const json_t *doc)
 					       "evidence", "signers" };
 	json_t *view = json_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(doc, members[i]);
-
-		if (value)
-			json_object_set(view, members[i], value);
-	}
+	json_pick(view, doc, members, ARRAY_LEN(members));
 	return view;
 }
 

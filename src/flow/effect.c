@@ -100,9 +100,7 @@ static json_t *read_params(const json_t *plan)
 	static const char *const members[] = { "action", "resource",
 					       "parameters" };
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		json_object_set(params, members[i],
-				json_object_get(plan, members[i]));
+	json_pick(params, plan, members, ARRAY_LEN(members));
 	return params;
 }
 

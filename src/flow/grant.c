@@ -30,12 +30,7 @@ json_t *grant_view(const json_t *doc)
 	};
 	json_t *view = json_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(doc, members[i]);
-
-		if (value)
-			json_object_set(view, members[i], value);
-	}
+	json_pick(view, doc, members, ARRAY_LEN(members));
 	return view;
 }
 
@@ -275,18 +270,6 @@ static char *grant_subject(const struct grant *g)
 	return mem_format("agent:%s", json_text(g->doc, "agent", ""));
 }
 
-static void note_leaf(struct grant *g, const char *name,
-		      const struct leaf_ref *leaf)
-{
-	json_t *evidence = json_object_get(g->doc, "evidence");
-
-	if (!evidence) {
-		evidence = json_object();
-		json_set_new(g->doc, "evidence", evidence);
-	}
-	json_set_new(evidence, name, leaf_json(leaf));
-}
-
 static void settle_tasks(struct flow *f, const json_t *tasks)
 {
 	const json_t *task;
@@ -341,7 +324,7 @@ static void record_ended(struct grant *g, struct evidence_txn *t,
 				json_object_get(g->doc, "armedLeaf"));
 	must(evidence_leaf(t, LEAF_ENDED, g->id, fields, &part, 1, &leaf),
 	     "a grant's end");
-	note_leaf(g, "ended", &leaf);
+	leaf_note(g->doc, "ended", &leaf);
 	evidence_put(t, NOUN_GRANT, g->id, g->doc);
 	containment_note(g->flow, g->id, "ended", &leaf, t);
 	forget_place(g);
@@ -501,7 +484,7 @@ static void arm_end(struct grant *g, const json_t *found)
 		return;
 	}
 	json_set_int(g->doc, "armedLeaf", (int64_t)leaf.index);
-	note_leaf(g, "armed", &leaf);
+	leaf_note(g->doc, "armed", &leaf);
 	evidence_put(t, NOUN_GRANT, g->id, g->doc);
 	evidence_commit(t, NULL, NULL);
 	order = (struct effect_order){

@@ -99,3 +99,14 @@ json_t *leaf_json(const struct leaf_ref *leaf)
 	json_set_text(value, "hash", text);
 	return value;
 }
+
+void leaf_note(json_t *doc, const char *name, const struct leaf_ref *leaf)
+{
+	json_t *evidence = json_object_get(doc, "evidence");
+
+	if (!evidence) {
+		evidence = json_object();
+		json_set_new(doc, "evidence", evidence);
+	}
+	json_set_new(evidence, name, leaf_json(leaf));
+}

@@ -40,12 +40,7 @@ json_t *request_view(const json_t *doc)
 	json_t *view = json_object();
 	json_t *found = json_object_get(doc, "found");
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(doc, members[i]);
-
-		if (value)
-			json_object_set(view, members[i], value);
-	}
+	json_pick(view, doc, members, ARRAY_LEN(members));
 	if (found)
 		json_object_set(view, "plan", found);
 	return view;
@@ -171,18 +166,6 @@ char *request_subject(const struct request *r)
 	if (human)
 		return mem_format("human:%s", human);
 	return mem_format("agent:%s", json_text(r->doc, "agent", ""));
-}
-
-void request_note_leaf(struct request *r, const char *name,
-		       const struct leaf_ref *leaf)
-{
-	json_t *evidence = json_object_get(r->doc, "evidence");
-
-	if (!evidence) {
-		evidence = json_object();
-		json_set_new(r->doc, "evidence", evidence);
-	}
-	json_set_new(evidence, name, leaf_json(leaf));
 }
 
 /* ---- answers ---- */
@@ -332,7 +315,7 @@ void request_close(struct request *r, enum request_event event,
 	part = (struct evidence_part){ subject, outcome };
 	must(evidence_leaf(t, LEAF_CLOSED, r->id, fields, &part, 1, &leaf),
 	     "a request's end");
-	request_note_leaf(r, "closed", &leaf);
+	leaf_note(r->doc, "closed", &leaf);
 	containment_note(f, r->id, request_state_name(r->state), &leaf, t);
 	request_put(r, t);
 	evidence_commit(t, request_told, r);

@@ -36,12 +36,7 @@ json_t *request_doc_of(const struct caller *caller, const json_t *body)
 	json_set_text(doc, "mode", "execute");
 	if (caller->expires_ms) /* a token proved it */
 		json_set_text(doc, "attestedBy", "token");
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(body, members[i]);
-
-		if (value)
-			json_object_set(doc, members[i], value);
-	}
+	json_pick(doc, body, members, ARRAY_LEN(members));
 	subject = subject_digest(doc);
 	json_set_text(doc, "subject", subject);
 	discard(clock_parse_duration(json_text(body, "ttl", "15m"), &ttl_s));
@@ -205,9 +200,7 @@ static void note_asked(json_t *doc)
 	char digest_text[DIGEST_TEXT_LEN];
 	struct digest digest;
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		json_object_set(asked, members[i],
-				json_object_get(doc, members[i]));
+	json_pick(asked, doc, members, ARRAY_LEN(members));
 	text = json_canonical(asked);
 	digest = digest_of(slice_str(text));
 	digest_format(&digest, digest_text);

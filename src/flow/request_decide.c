@@ -55,7 +55,7 @@ void request_decision_leaf(struct request *r, struct evidence_txn *t,
 	must(evidence_leaf(t, LEAF_DECISION, r->id, decision_fields(r, d),
 			   parts, ARRAY_LEN(parts), &leaf),
 	     "a decision's leaf");
-	request_note_leaf(r, "decision", &leaf);
+	leaf_note(r->doc, "decision", &leaf);
 }
 
 /* What people have signed was not automatic, though it is allowed now. */

@@ -152,7 +152,7 @@ void request_arm(struct request *r, const struct decided *d)
 	must(evidence_leaf(t, LEAF_ARMED, r->id, armed_fields(r), &part, 1,
 			   &leaf),
 	     "an armed leaf");
-	request_note_leaf(r, "armed", &leaf);
+	leaf_note(r->doc, "armed", &leaf);
 	json_set_int(r->doc, "armedLeaf", (int64_t)leaf.index);
 	json_set_int(r->doc, "armedAtMs", clock_wall_ms());
 	request_take_place(r);
@@ -267,7 +267,7 @@ static void record_outcome(struct request *r, enum request_event event,
 	part = (struct evidence_part){ subject, outcome };
 	must(evidence_leaf(t, kind, r->id, fields, &part, 1, &leaf),
 	     "an outcome's leaf");
-	request_note_leaf(r, "outcome", &leaf);
+	leaf_note(r->doc, "outcome", &leaf);
 	containment_note(f, r->id, request_state_name(r->state), &leaf, t);
 	if (r->resolved) {
 		settle_by_reading(r, t);
@@ -439,7 +439,7 @@ void flow_resolve(struct flow *f, const char *id, const json_t *signed_form,
 		must(evidence_leaf(t, LEAF_RESOLVED, r->id, fields, &part, 1,
 				   &leaf),
 		     "a resolution");
-		request_note_leaf(r, "resolved", &leaf);
+		leaf_note(r->doc, "resolved", &leaf);
 		signed_put(f, t, &s);
 		r->begun = t; /* one with the outcome */
 		loop_timer_end(r->reread);

@@ -18,9 +18,6 @@ struct request *request_new(struct flow *f, json_t *owned_doc);
 struct evidence_txn *request_begin(struct request *r);
 /* Whose data the private parts of its leaves are; owned. */
 char *request_subject(const struct request *r);
-/* Notes a leaf in the document's "evidence". */
-void request_note_leaf(struct request *r, const char *name,
-		       const struct leaf_ref *leaf);
 /* A commit of its document is durable: tell, and drop what has ended. */
 void request_told(void *cookie);
 /* Answers by a document; reading: a denial is then no refusal. */

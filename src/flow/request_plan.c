@@ -395,9 +395,7 @@ static json_t *plan_params(const struct request *r)
 	static const char *const members[] = { "action", "resource",
 					       "parameters" };
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		json_object_set(params, members[i],
-				json_object_get(r->doc, members[i]));
+	json_pick(params, r->doc, members, ARRAY_LEN(members));
 	return params;
 }
 

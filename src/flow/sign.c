@@ -157,12 +157,7 @@ static void keep_approval(struct request *r, const struct statement *s,
 	static const char *const members[] = { "human",	 "group", "decision",
 					       "digest", "at",	  "reason" };
 
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(s->body, members[i]);
-
-		if (value)
-			json_object_set(approval, members[i], value);
-	}
+	json_pick(approval, s->body, members, ARRAY_LEN(members));
 	json_set_flag(approval, "stepUp", s->step_up);
 	json_set_text(approval, "fingerprint", s->fingerprint);
 	json_set_int(approval, "leaf", (int64_t)leaf->index);
@@ -338,9 +333,7 @@ static json_t *adopted_doc(const json_t *advice, const struct task *task,
 
 	snprintf(caller.name, sizeof(caller.name), "%s",
 		 json_text(task->doc, "agent", ""));
-	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		json_object_set(body, members[i],
-				json_object_get(advice, members[i]));
+	json_pick(body, advice, members, ARRAY_LEN(members));
 	json_set_text(body, "task", task->id);
 	doc = request_doc_of(&caller, body);
 	json_set_text(doc, "sponsor", s->human);
@@ -557,12 +550,7 @@ static json_t *voucher_doc(const struct statement *s, const char *id)
 	json_set_text(doc, "id", id);
 	json_set_int(doc, "expiresMs", expires);
 	json_set_text(doc, "subject", subject);
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		json_t *value = json_object_get(s->body, members[i]);
-
-		if (value)
-			json_object_set(doc, members[i], value);
-	}
+	json_pick(doc, s->body, members, ARRAY_LEN(members));
 	return doc;
 }
 

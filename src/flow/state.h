@@ -149,6 +149,9 @@ void must(int r, const char *what);
 /* {"index", "hash"} of a leaf. */
 json_t *leaf_json(const struct leaf_ref *leaf);
 
+/* Notes a leaf under name in a document's "evidence". */
+void leaf_note(json_t *doc, const char *name, const struct leaf_ref *leaf);
+
 /* ---- once.c: idempotency keys, nonces, token ids ---- */
 
 enum once { ONCE_NEW, ONCE_AGAIN, ONCE_OTHER };

@@ -62,20 +62,6 @@ void task_as_ask(const struct task *t, struct ask_task *ret)
 	};
 }
 
-static json_t *copy_members(const json_t *doc, const char *const *members,
-			    size_t count)
-{
-	json_t *view = json_object();
-
-	for (size_t i = 0; i < count; i++) {
-		json_t *value = json_object_get(doc, members[i]);
-
-		if (value)
-			json_object_set(view, members[i], value);
-	}
-	return view;
-}
-
 json_t *task_view(const json_t *doc)
 {
 	static const char *const members[] = { "id",	  "agent",    "class",
@@ -84,7 +70,10 @@ json_t *task_view(const json_t *doc)
 					       "ended",	  "endedHow", "records",
 					       "evidence" };
 
-	return copy_members(doc, members, ARRAY_LEN(members));
+	json_t *view = json_object();
+
+	json_pick(view, doc, members, ARRAY_LEN(members));
+	return view;
 }
 
 /* ---- opening ---- */
@@ -187,16 +176,11 @@ static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
 	CLEANUP(mem_free_p)
 	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
 	struct evidence_part part = { subject, doc };
-	json_t *evidence = json_object_get(doc, "evidence");
 
 	must(evidence_leaf(t, LEAF_TASK, json_text(doc, "id", NULL),
 			   task_fields(doc, event), &part, 1, ret_leaf),
 	     "a task's leaf");
-	if (!evidence) {
-		evidence = json_object();
-		json_set_new(doc, "evidence", evidence);
-	}
-	json_set_new(evidence, event, leaf_json(ret_leaf));
+	leaf_note(doc, event, ret_leaf);
 }
 
 static json_t *denial_body(const struct flow *f, const json_t *policies)

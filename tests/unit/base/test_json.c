@@ -273,9 +273,33 @@ static void members_are_set(void **state UNUSED)
 			    "\"h\":\"bad?byte\"}");
 }
 
+static json_t *parsed_for_pick(void)
+{
+	json_t *from = json_object();
+
+	json_set_int(from, "a", 1);
+	json_set_int(from, "b", 2);
+	json_set_int(from, "c", 3);
+	return from;
+}
+
+static void picking_takes_what_is_there_and_nothing_else(void **state UNUSED)
+{
+	static const char *const names[] = { "a", "b", "missing" };
+	CLEANUP(json_put_p) json_t *from = parsed_for_pick();
+	CLEANUP(json_put_p) json_t *to = json_object();
+
+	json_pick(to, from, names, ARRAY_LEN(names));
+	assert_int_equal(json_object_size(to), 2);
+	assert_int_equal(json_int(to, "a", 0), 1);
+	assert_int_equal(json_int(to, "b", 0), 2);
+	assert_null(json_object_get(to, "c"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(picking_takes_what_is_there_and_nothing_else),
 		cmocka_unit_test(values_have_one_canonical_form),
 		cmocka_unit_test(escapes_are_those_of_rfc_8785),
 		cmocka_unit_test(names_sort_by_utf_16_code_units),
