@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { FIRST_CAPACITY = 64 };
+enum { FIRST_CAPACITY = 240 };
 
 /* Moves by hand, since realloc() could leave a secret behind unwiped. */
 static void grow(struct buf *b, size_t needed)
@@ -27,19 +27,29 @@ static void grow(struct buf *b, size_t needed)
 	b->capacity = capacity;
 }
 
-uint8_t *buf_extend(struct buf *b, size_t count)
+uint8_t *buf_room(struct buf *b, size_t count)
 {
-	uint8_t *place;
-
 	if (b->overflow || count > SIZE_MAX / 4 || count > b->max - b->len) {
 		b->overflow = true;
 		return NULL;
 	}
 	if (!b->data || count > b->capacity - b->len)
 		grow(b, b->len + count);
-	place = b->data + b->len;
+	return b->data + b->len;
+}
+
+void buf_added(struct buf *b, size_t count)
+{
 	b->len += count;
 	b->data[b->len] = 0;
+}
+
+uint8_t *buf_extend(struct buf *b, size_t count)
+{
+	uint8_t *place = buf_room(b, count);
+
+	if (place)
+		buf_added(b, count);
 	return place;
 }
 
@@ -66,11 +76,6 @@ static void put_number(struct buf *b, uint64_t value, size_t size)
 		place[i - 1] = (uint8_t)(value & 0xff);
 		value >>= 8;
 	}
-}
-
-void buf_put_u8(struct buf *b, uint8_t value)
-{
-	put_number(b, value, 1);
 }
 
 void buf_put_u16(struct buf *b, uint16_t value)

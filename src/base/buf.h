@@ -30,7 +30,7 @@ struct buf {
  */
 void buf_put(struct buf *b, struct slice bytes);
 void buf_put_str(struct buf *b, const char *text);
-void buf_put_u8(struct buf *b, uint8_t value);
+static inline void buf_put_u8(struct buf *b, uint8_t value);
 void buf_put_u16(struct buf *b, uint16_t value); /* big-endian, as all below */
 void buf_put_u32(struct buf *b, uint32_t value);
 void buf_put_u64(struct buf *b, uint64_t value);
@@ -41,6 +41,13 @@ PRINTF_LIKE(2, 3) void buf_putf(struct buf *b, const char *format, ...);
 /* Appends count bytes that the caller fills at once; NULL if they do not fit.
  */
 MUST_USE uint8_t *buf_extend(struct buf *b, size_t count);
+
+/*
+ * Room for count bytes behind the content, to be filled by a read; NULL if they
+ * would not fit.  Not content until buf_added() says how many came.
+ */
+MUST_USE uint8_t *buf_room(struct buf *b, size_t count);
+void buf_added(struct buf *b, size_t count);
 
 /* Cuts the content to its first len bytes, wiping the rest. */
 void buf_cut(struct buf *b, size_t len);
@@ -65,3 +72,17 @@ char *buf_take_text(struct buf *b);
 
 /* Releases what b holds, wiping it; b can be used again. */
 void buf_clear(struct buf *b);
+
+static inline void buf_put_u8(struct buf *b, uint8_t value)
+{
+	uint8_t *place;
+
+	if (b->len < b->capacity && !b->overflow) {
+		b->data[b->len++] = value;
+		b->data[b->len] = 0;
+		return;
+	}
+	place = buf_extend(b, 1);
+	if (place)
+		*place = value;
+}

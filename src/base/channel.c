@@ -34,10 +34,11 @@ struct channel {
 	int fd;
 	int pid;
 	int pidfd;
-	bool busy;    /* in a callback: freed only after it */
-	bool closed;  /* channel_close() was called */
-	bool over;    /* events->closed() was called */
-	bool writing; /* EPOLLOUT is being waited for */
+	bool busy;	/* in a callback: freed only after it */
+	bool closed;	/* channel_close() was called */
+	bool over;	/* events->closed() was called */
+	bool writing;	/* EPOLLOUT is being waited for */
+	bool gathering; /* push() comes after the current callback */
 	struct buf in;
 	struct buf out;
 	size_t out_sent; /* first bytes of out that are on their way already */
@@ -122,6 +123,7 @@ static void channel_free(struct channel *channel)
 		return;
 	loop_watch_end(channel->watch);
 	loop_timer_end(channel->bad_news);
+	loop_defer_end(channel->loop, channel);
 	fd_close_p(&channel->fd);
 	if (channel->pidfd >= 0)
 		let_leave(channel->loop, channel->pidfd);
@@ -131,10 +133,16 @@ static void channel_free(struct channel *channel)
 }
 DEFINE_CLEANUP(struct channel *, channel_free)
 
+static bool is_silent(const struct channel *channel);
+static int flush(struct channel *channel);
+
 void channel_close(struct channel *channel)
 {
 	if (!channel || channel->closed)
 		return;
+	/* What was sent before the end still goes. */
+	if (channel->gathering && !is_silent(channel))
+		discard(flush(channel));
 	channel->closed = true;
 	if (!channel->busy)
 		channel_free(channel);
@@ -183,13 +191,13 @@ static void deliver(struct channel *channel)
 
 static void receive(struct channel *channel)
 {
-	size_t old_len = channel->in.len;
-	uint8_t *place = buf_extend(&channel->in, READ_SIZE);
+	bool within = channel->in.len > 0;
+	uint8_t *place = buf_room(&channel->in, READ_SIZE);
 	ssize_t got = place ? recv(channel->fd, place, READ_SIZE, 0) : 0;
 	int number = errno;
 
-	buf_cut(&channel->in, old_len + (got > 0 ? (size_t)got : 0));
 	if (got > 0) {
+		buf_added(&channel->in, (size_t)got);
 		deliver(channel);
 		return;
 	}
@@ -198,8 +206,8 @@ static void receive(struct channel *channel)
 	if (got < 0)
 		report(channel, strerrordesc_np(number));
 	else
-		report(channel, old_len ? "the peer ended within a message"
-					: "the peer ended");
+		report(channel, within ? "the peer ended within a message"
+				       : "the peer ended");
 }
 
 /* Sends what is queued as far as it goes.  Errors: ERR_IO. */
@@ -264,6 +272,16 @@ static void push(struct channel *channel)
 	channel->writing = waiting;
 }
 
+/* What one callback of the loop sends goes out in one call. */
+static void push_gathered(void *cookie)
+{
+	struct channel *channel = cookie;
+
+	channel->gathering = false;
+	if (!is_silent(channel))
+		push(channel);
+}
+
 static void ready(void *cookie, uint32_t events)
 {
 	struct channel *channel = cookie;
@@ -293,8 +311,10 @@ int channel_send(struct channel *channel, struct slice body)
 	if (is_silent(channel) || channel->bad_news)
 		return 0;
 	buf_put_string(&channel->out, body);
-	if (!channel->writing)
-		push(channel);
+	if (channel->writing || channel->gathering)
+		return 0;
+	channel->gathering = true;
+	loop_defer(channel->loop, push_gathered, channel);
 	return 0;
 }
 

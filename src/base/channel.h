@@ -31,7 +31,8 @@ MUST_USE int channel_connect(struct loop *loop, const char *path,
 			     const struct channel_events *events, void *cookie,
 			     struct channel **ret_channel);
 
-/* Queues a message.  Errors: ERR_LIMIT when more than 64 MiB wait. */
+/* Queues a message; those of one callback of the loop go out together.  Errors:
+ * ERR_LIMIT when more than 64 MiB wait. */
 MUST_USE int channel_send(struct channel *channel, struct slice body);
 
 /* The child's id, 0 for a socket. */

@@ -189,24 +189,40 @@ static void put_int(struct buf *b, int64_t value)
 	buf_put(b, slice_of(digits + at, sizeof(digits) - at));
 }
 
-static int put_value(struct buf *b, const json_t *value, int depth);
+/* Where values are put, and how. */
+struct output {
+	struct buf *b;
+	bool sorted; /* members by name, else in the order they have */
+};
 
-static int put_members(struct buf *b, const struct member *members,
+static int put_value(const struct output *out, const json_t *value, int depth);
+
+static int put_members(const struct output *out, const struct member *members,
 		       size_t count, int depth)
 {
+	struct buf *b = out->b;
+
 	buf_put_u8(b, '{');
 	for (size_t i = 0; i < count; i++) {
 		if (i)
 			buf_put_u8(b, ',');
 		put_text(b, slice_str(members[i].name));
 		buf_put_u8(b, ':');
-		TRY(put_value(b, members[i].value, depth));
+		TRY(put_value(out, members[i].value, depth));
 	}
 	buf_put_u8(b, '}');
 	return 0;
 }
 
-static int put_object(struct buf *b, const json_t *value, int depth)
+static void sort(struct member *members, size_t count)
+{
+	if (count > MEMBERS_ON_STACK)
+		qsort(members, count, sizeof(*members), compare);
+	else
+		sort_few(members, count);
+}
+
+static int put_object(const struct output *out, const json_t *value, int depth)
 {
 	json_t *object = (json_t *)(uintptr_t)value; /* read only */
 	size_t count = json_object_size(object);
@@ -224,27 +240,29 @@ static int put_object(struct buf *b, const json_t *value, int depth)
 		members[i].name = json_object_iter_key(iterator);
 		members[i++].value = json_object_iter_value(iterator);
 	}
-	if (many)
-		qsort(many, count, sizeof(*many), compare);
-	else
-		sort_few(few, count);
-	return put_members(b, members, count, depth);
+	if (out->sorted)
+		sort(members, count);
+	return put_members(out, members, count, depth);
 }
 
-static int put_array(struct buf *b, const json_t *array, int depth)
+static int put_array(const struct output *out, const json_t *array, int depth)
 {
+	struct buf *b = out->b;
+
 	buf_put_u8(b, '[');
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		if (i)
 			buf_put_u8(b, ',');
-		TRY(put_value(b, json_array_get(array, i), depth));
+		TRY(put_value(out, json_array_get(array, i), depth));
 	}
 	buf_put_u8(b, ']');
 	return 0;
 }
 
-static int put_value(struct buf *b, const json_t *value, int depth)
+static int put_value(const struct output *out, const json_t *value, int depth)
 {
+	struct buf *b = out->b;
+
 	if (!value)
 		return error_set(ERR_SYNTAX, "no JSON value");
 	if (depth == OUTPUT_DEPTH_MAX)
@@ -252,9 +270,9 @@ static int put_value(struct buf *b, const json_t *value, int depth)
 				 OUTPUT_DEPTH_MAX);
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
-		return put_object(b, value, depth + 1);
+		return put_object(out, value, depth + 1);
 	case JSON_ARRAY:
-		return put_array(b, value, depth + 1);
+		return put_array(out, value, depth + 1);
 	case JSON_STRING:
 		put_text(b, slice_of(json_string_value(value),
 				     json_string_length(value)));
@@ -279,7 +297,16 @@ static int put_value(struct buf *b, const json_t *value, int depth)
 
 int json_put_canonical(struct buf *b, const json_t *value)
 {
-	return put_value(b, value, 0);
+	const struct output out = { b, true };
+
+	return put_value(&out, value, 0);
+}
+
+int json_put_compact(struct buf *b, const json_t *value)
+{
+	const struct output out = { b, false };
+
+	return put_value(&out, value, 0);
 }
 
 char *json_canonical(const json_t *value)

@@ -33,6 +33,8 @@ MUST_USE int json_parse(struct slice text, size_t max, json_t **ret_value);
 /* Appends the RFC 8785 form.  After a failure b holds a part of it.  Errors:
  * ERR_SYNTAX for a real number, ERR_LIMIT nested more than 64 deep. */
 MUST_USE int json_put_canonical(struct buf *b, const json_t *value);
+/* The same with members in the order in which they were set. */
+MUST_USE int json_put_compact(struct buf *b, const json_t *value);
 
 /* The RFC 8785 form as an owned string; value must hold no real number, be
  * nested at most 64 deep and give at most 1 GiB, else the process ends. */

@@ -35,6 +35,7 @@ struct writer {
 	char *ballast; /* path */
 	const struct writer_events *events;
 	void *cookie;
+	struct list put; /* of the loop alone */
 	pthread_t thread;
 	bool runs;
 	/* of the thread alone */
@@ -361,6 +362,7 @@ int writer_open(struct loop *loop, struct store *store, const char *folder,
 	w->cookie = cookie;
 	w->wake = mem_new(struct wake);
 	w->wake->writer = w;
+	list_init(&w->put);
 	list_init(&w->queue);
 	list_init(&w->done);
 	pthread_mutex_init(&w->lock, NULL);
@@ -375,22 +377,32 @@ int writer_open(struct loop *loop, struct store *store, const char *folder,
 	return 0;
 }
 
-void writer_put(struct writer *w, struct evidence_txn *t)
+/* Takes what the current callback of the loop has put to the thread. */
+static void hand_over(void *cookie)
 {
-	bool was_empty;
+	struct writer *w = cookie;
 
 	pthread_mutex_lock(&w->lock);
-	was_empty = !w->queue.first;
-	list_put(&w->queue, t);
-	if (was_empty)
-		pthread_cond_signal(&w->changed);
+	list_append(&w->queue, &w->put);
+	list_init(&w->put);
+	pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
+}
+
+/* One lock, one wake and one commit for all of a callback. */
+void writer_put(struct writer *w, struct evidence_txn *t)
+{
+	if (!w->put.first)
+		loop_defer(w->loop, hand_over, w);
+	list_put(&w->put, t);
 }
 
 static void stop(struct writer *w)
 {
 	if (!w->runs)
 		return;
+	loop_defer_end(w->loop, w);
+	hand_over(w);
 	pthread_mutex_lock(&w->lock);
 	w->closing = true;
 	pthread_cond_signal(&w->changed);

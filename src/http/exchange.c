@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "http/problem.h"
 
+enum { REPLY_MAX = 64 << 20 }; /* bytes; what is listed is limited by flow */
+
 /* The request. */
 
 const char *http_method(const struct http_exchange *x)
@@ -198,11 +200,14 @@ static void reply_json(struct http_exchange *x, unsigned status,
 		       const char *type, json_t *value)
 {
 	CLEANUP(json_put_p) json_t *owned = value;
-	char *text = json_dumps(owned, JSON_COMPACT | JSON_ENCODE_ANY);
+	struct buf text = BUF_INIT(REPLY_MAX);
+	size_t len;
+	int r = json_put_compact(&text, owned);
 
-	assert(text);
+	assert(r == 0 && !text.overflow); /* made by ourselves */
+	len = text.len;
 	reply(x, status, type,
-	      MHD_create_response_from_buffer(strlen(text), text,
+	      MHD_create_response_from_buffer(len, buf_take_text(&text),
 					      MHD_RESPMEM_MUST_FREE));
 }
 

@@ -351,6 +351,11 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+static void stop(void *cookie)
+{
+	loop_stop(cookie);
+}
+
 static void a_socket_is_a_channel_too(void **state)
 {
 	struct peer *peer = *state;
@@ -367,6 +372,8 @@ static void a_socket_is_a_channel_too(void **state)
 	assert_int_equal(channel_pid(peer->channel), 0);
 	theirs = accept(listening, NULL, NULL);
 	send_text(peer, "hello");
+	loop_defer(peer->loop, stop, peer->loop);
+	assert_int_equal(loop_run(peer->loop), 0);
 	assert_int_equal(frame_read(theirs, &body, &end), 0);
 	assert_string_equal(buf_text(&body), "hello");
 	assert_int_equal(frame_write(theirs, slice_str("good day")), 0);
