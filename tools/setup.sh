@@ -4,11 +4,16 @@
 set -eu
 
 packages='meson ninja-build pkg-config gcc libc6-dev clang clang-format
-libclang-rt-14-dev libmicrohttpd-dev libjansson-dev libyaml-dev libssl-dev
-libsqlite3-dev libldap-dev libjemalloc-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev
-slapd ldap-utils sqlite3 openssl openssh-client python3-pytest
-python3-cryptography python3-yaml tzdata ca-certificates'
+libclang-rt-14-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libyaml-dev libssl-dev
+libsqlite3-dev libldap-dev libpq-dev libjemalloc-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev
+golang-go golang-golang-x-mod-dev
+slapd ldap-utils postgresql-15 sqlite3 openssl openssh-client openssh-server python3-pytest
+python3-cryptography python3-jwt python3-yaml tzdata ca-certificates'
 rust_least=1.89
+
+# For `setup.sh check` alone: a domain controller of Active Directory, which is
+# large.  Without it its tests say so and are skipped.
+check_packages='samba-ad-dc samba-ad-provision winbind'
 
 # Debian's packages of Rust for web browsers are the ones that are new enough.
 rust_packages='rustc-web cargo-web'
@@ -74,7 +79,21 @@ install_packages() {
 	' sh "$policy" "$@"
 }
 
+# What only some tests need, where it may be installed.
+install_for_check() {
+	# shellcheck disable=SC2086 # lists of words
+	missing=$(missing_of $check_packages)
+	[ -n "$missing" ] || return 0
+	if may_install; then
+		# shellcheck disable=SC2086
+		install_packages $missing
+	else
+		echo "setup: some tests will be skipped without $missing" >&2
+	fi
+}
+
 command -v dpkg-query >/dev/null 2>&1 || not_debian
+[ "${1:-}" != check ] || install_for_check
 
 # shellcheck disable=SC2086 # lists of words
 missing=$(missing_of $packages)

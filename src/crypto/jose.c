@@ -343,14 +343,19 @@ static json_t *decode_object(struct slice part)
 	return NULL;
 }
 
-static enum jose_verdict check_header(json_t *header)
+/* strict: members that are not ours are refused, else only "crit", which says
+ * that they must be understood (RFC 7515, 4.1.11). */
+static enum jose_verdict check_header(json_t *header, bool strict)
 {
 	const char *name;
 	json_t *value;
 
 	json_object_foreach(header, name, value) {
-		if (!among(name, header_members, ARRAY_LEN(header_members)) ||
-		    !json_is_string(value))
+		bool ours =
+			among(name, header_members, ARRAY_LEN(header_members));
+
+		if (ours ? !json_is_string(value)
+			 : strict || !strcmp(name, "crit"))
 			return JOSE_HEADER;
 	}
 	if (!find_algorithm(json_text(header, "alg", "")))
@@ -372,14 +377,14 @@ static bool decode_signature(struct slice part, struct jose_token *token)
 
 /* The header comes first, so that the reason given is the earliest one. */
 static enum jose_verdict fill_token(const struct slice parts[PARTS],
-				    struct jose_token *token)
+				    bool strict, struct jose_token *token)
 {
 	enum jose_verdict verdict;
 
 	token->header = decode_object(parts[PART_HEADER]);
 	if (!token->header)
 		return JOSE_MALFORMED;
-	verdict = check_header(token->header);
+	verdict = check_header(token->header, strict);
 	if (verdict != JOSE_VALID)
 		return verdict;
 	token->claims = decode_object(parts[PART_CLAIMS]);
@@ -388,8 +393,8 @@ static enum jose_verdict fill_token(const struct slice parts[PARTS],
 	return JOSE_VALID;
 }
 
-enum jose_verdict jose_token_parse(struct slice token,
-				   struct jose_token *ret_token)
+static enum jose_verdict parse(struct slice token, bool strict,
+			       struct jose_token *ret_token)
 {
 	CLEANUP(jose_token_clear) struct jose_token parsed = { NULL };
 	struct slice parts[PARTS];
@@ -400,13 +405,25 @@ enum jose_verdict jose_token_parse(struct slice token,
 		return JOSE_MALFORMED;
 	parsed.signing_input = slice_of(
 		token.ptr, parts[PART_HEADER].len + 1 + parts[PART_CLAIMS].len);
-	verdict = fill_token(parts, &parsed);
+	verdict = fill_token(parts, strict, &parsed);
 	if (verdict != JOSE_VALID)
 		return verdict;
 	*ret_token = parsed;
 	parsed.header = NULL;
 	parsed.claims = NULL;
 	return JOSE_VALID;
+}
+
+enum jose_verdict jose_token_parse(struct slice token,
+				   struct jose_token *ret_token)
+{
+	return parse(token, true, ret_token);
+}
+
+enum jose_verdict jose_token_parse_any(struct slice token,
+				       struct jose_token *ret_token)
+{
+	return parse(token, false, ret_token);
 }
 
 void jose_token_clear(struct jose_token *token)

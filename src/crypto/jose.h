@@ -64,6 +64,11 @@ enum jose_verdict jose_token_parse(struct slice token,
 				   struct jose_token *ret_token);
 void jose_token_clear(struct jose_token *token);
 
+/* The same for issuers that put more into the header: members beside alg, kid
+ * and typ are passed over, except "crit", which is refused. */
+enum jose_verdict jose_token_parse_any(struct slice token,
+				       struct jose_token *ret_token);
+
 /*
  * Verifies the signature with key.  A key with a "use" that is not for signing
  * gives JOSE_ALGORITHM, a token that names another kid than the key's

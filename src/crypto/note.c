@@ -10,7 +10,6 @@
 #include "base/text.h"
 
 enum {
-	TYPE_ED25519 = 0x01,
 	KEY_LEN = EVP_ED25519_KEY_LEN,
 	SIGNATURE_LEN = EVP_ED25519_SIGNATURE_LEN,
 	ID_LEN = 4,
@@ -25,6 +24,11 @@ static const char mark[] = "\xe2\x80\x94 ";
 enum { MARK_LEN = sizeof(mark) - 1 };
 
 struct note_signer {
+	struct note_vkey vkey;
+	EVP_PKEY *key; /* owned */
+};
+
+struct note_verifier {
 	struct note_vkey vkey;
 	EVP_PKEY *key; /* owned */
 };
@@ -110,9 +114,9 @@ static void copy_text(char *to, struct slice from)
 	to[from.len] = '\0';
 }
 
-static uint32_t key_id(struct slice name, struct slice key)
+static uint32_t key_id(struct slice name, uint8_t type, struct slice key)
 {
-	static const uint8_t separator[] = { '\n', TYPE_ED25519 };
+	const uint8_t separator[] = { '\n', type };
 	const struct slice parts[] = { name,
 				       slice_of(separator, sizeof(separator)),
 				       key };
@@ -123,7 +127,8 @@ static uint32_t key_id(struct slice name, struct slice key)
 }
 
 /* Reads type and key behind the last plus of a verifier key. */
-static int decode_key(struct slice text, uint8_t ret_key[KEY_LEN])
+static int decode_key(struct slice text, uint8_t wanted,
+		      uint8_t ret_key[KEY_LEN])
 {
 	CLEANUP(buf_clear) struct buf bytes = BUF_INIT(1 + KEY_LEN);
 	struct reader r;
@@ -135,8 +140,9 @@ static int decode_key(struct slice text, uint8_t ret_key[KEY_LEN])
 	r = reader_of(buf_slice(&bytes));
 	type = reader_u8(&r);
 	key = reader_bytes(&r, KEY_LEN);
-	if (reader_finish(&r) < 0 || type != TYPE_ED25519)
-		return error_set(ERR_SYNTAX, "verifier key: not Ed25519");
+	if (reader_finish(&r) < 0 || type != wanted)
+		return error_set(ERR_SYNTAX, "verifier key: not of type 0x%02x",
+				 wanted);
 	memcpy(ret_key, key.ptr, KEY_LEN);
 	return 0;
 }
@@ -153,10 +159,11 @@ static int decode_id(struct slice text, uint32_t *ret_id)
 	return 0;
 }
 
-int note_vkey_parse(const char *text, struct note_vkey *ret_vkey)
+int note_vkey_parse_as(enum note_type type, const char *text,
+		       struct note_vkey *ret_vkey)
 {
 	struct slice rest = slice_of(text, strnlen(text, NOTE_VKEY_MAX));
-	struct note_vkey vkey = { .id = 0 };
+	struct note_vkey vkey = { .type = (uint8_t)type };
 	struct slice name;
 	struct slice id;
 	bool found_name;
@@ -169,18 +176,23 @@ int note_vkey_parse(const char *text, struct note_vkey *ret_vkey)
 	if (!found_name || !found_id || !is_key_name(name))
 		return error_set(ERR_SYNTAX, "verifier key: not name+hash+key");
 	TRY(decode_id(id, &vkey.id));
-	TRY(decode_key(rest, vkey.key));
-	if (key_id(name, slice_of(vkey.key, KEY_LEN)) != vkey.id)
+	TRY(decode_key(rest, vkey.type, vkey.key));
+	if (key_id(name, vkey.type, slice_of(vkey.key, KEY_LEN)) != vkey.id)
 		return error_set(ERR_SYNTAX, "verifier key: wrong hash");
 	copy_text(vkey.name, name);
 	*ret_vkey = vkey;
 	return 0;
 }
 
+int note_vkey_parse(const char *text, struct note_vkey *ret_vkey)
+{
+	return note_vkey_parse_as(NOTE_ED25519, text, ret_vkey);
+}
+
 void note_vkey_format(const struct note_vkey *vkey, char text[NOTE_VKEY_MAX])
 {
 	CLEANUP(buf_clear) struct buf b = BUF_INIT(NOTE_VKEY_MAX - 1);
-	uint8_t bytes[1 + KEY_LEN] = { TYPE_ED25519 };
+	uint8_t bytes[1 + KEY_LEN] = { vkey->type };
 
 	memcpy(bytes + 1, vkey->key, KEY_LEN);
 	buf_putf(&b, "%s+%08" PRIx32 "+", vkey->name, vkey->id);
@@ -206,7 +218,9 @@ int note_signer_new(const char *name, struct slice seed,
 	if (!s->key ||
 	    EVP_PKEY_get_raw_public_key(s->key, s->vkey.key, &key_len) != 1)
 		return evp_fail("Ed25519 key");
-	s->vkey.id = key_id(name_bytes, slice_of(s->vkey.key, KEY_LEN));
+	s->vkey.type = NOTE_ED25519;
+	s->vkey.id = key_id(name_bytes, NOTE_ED25519,
+			    slice_of(s->vkey.key, KEY_LEN));
 	*ret_signer = TAKE(s);
 	return 0;
 }
@@ -268,18 +282,11 @@ int note_sign(const struct note_signer *s, struct slice text, struct buf *out)
 	return buf_finish(out, &bytes);
 }
 
-/* One signature line taken apart. */
-struct signature_line {
-	struct slice name;
-	uint32_t id;
-	struct slice signature; /* a view into the caller's buf */
-};
-
-/* blob: takes the decoded bytes. */
+/* line: without its line feed; blob: takes the decoded bytes. */
 static int parse_line(struct slice line, struct buf *blob,
-		      struct signature_line *ret_line)
+		      struct note_line *ret_line)
 {
-	struct signature_line parsed;
+	struct note_line parsed = { .whole = line };
 	struct reader r;
 	bool found;
 
@@ -297,6 +304,27 @@ static int parse_line(struct slice line, struct buf *blob,
 	return 0;
 }
 
+int note_next_line(struct slice *lines, struct buf *blob,
+		   struct note_line *ret_line)
+{
+	struct slice line;
+	bool found;
+
+	buf_reset(blob);
+	blob->overflow = false;
+	line = cut(lines, '\n', &found);
+	if (!found)
+		return error_set(ERR_SYNTAX, "note: line cut short");
+	TRY(parse_line(line, blob, ret_line));
+	ret_line->whole = slice_of(line.ptr, line.len + 1);
+	return 0;
+}
+
+bool note_line_is_by(const struct note_line *line, const struct note_vkey *vkey)
+{
+	return line->id == vkey->id && slice_is(line->name, vkey->name);
+}
+
 /* What a note's signatures are checked with. */
 struct check {
 	const struct note_vkey *vkey;
@@ -305,17 +333,14 @@ struct check {
 	bool signed_by_key;
 };
 
-static int check_line(struct check *c, struct slice line)
+static int check_line(struct check *c, const struct note_line *line)
 {
 	static const struct evp_scheme ed25519 = { .md = NULL };
-	CLEANUP(buf_clear) struct buf blob = BUF_INIT(BLOB_MAX);
-	struct signature_line parsed = { .id = 0 };
 
-	TRY(parse_line(line, &blob, &parsed));
-	if (parsed.id != c->vkey->id || !slice_is(parsed.name, c->vkey->name))
+	if (!note_line_is_by(line, c->vkey))
 		return 0;
-	if (parsed.signature.len != SIGNATURE_LEN ||
-	    !evp_verify(c->key, ed25519, parsed.signature, c->text))
+	if (line->signature.len != SIGNATURE_LEN ||
+	    !evp_verify(c->key, ed25519, line->signature, c->text))
 		return error_set(ERR_CORRUPT, "note: wrong signature by '%s'",
 				 c->vkey->name);
 	c->signed_by_key = true;
@@ -324,17 +349,16 @@ static int check_line(struct check *c, struct slice line)
 
 static int check_signatures(struct check *c, struct slice lines)
 {
+	CLEANUP(buf_clear) struct buf blob = BUF_INIT(BLOB_MAX);
 	size_t count = 0;
 
 	while (lines.len > 0) {
-		bool found;
-		struct slice line = cut(&lines, '\n', &found);
+		struct note_line line;
 
-		if (!found)
-			return error_set(ERR_SYNTAX, "note: line cut short");
 		if (++count > NOTE_SIGNATURES_MAX)
 			return error_set(ERR_LIMIT, "note: many signatures");
-		TRY(check_line(c, line));
+		TRY(note_next_line(&lines, &blob, &line));
+		TRY(check_line(c, &line));
 	}
 	if (count == 0)
 		return error_set(ERR_SYNTAX, "note: no signature");
@@ -344,11 +368,15 @@ static int check_signatures(struct check *c, struct slice lines)
 	return 0;
 }
 
-/* Finds the last empty line; the text ends before it, with a line feed. */
-static int split_note(struct slice note, struct slice *ret_text,
-		      struct slice *ret_lines)
+int note_split(struct slice note, struct slice *ret_text,
+	       struct slice *ret_lines)
 {
 	static const char empty_line[] = "\n\n";
+
+	if (note.len > NOTE_MAX)
+		return error_set(ERR_LIMIT, "note of %zu bytes", note.len);
+	if (!is_plain(note, true))
+		return error_set(ERR_SYNTAX, "note: not plain UTF-8");
 
 	for (size_t i = note.len; i >= 2; i--) {
 		if (memcmp(note.ptr + i - 2, empty_line, 2) != 0)
@@ -360,24 +388,30 @@ static int split_note(struct slice note, struct slice *ret_text,
 	return error_set(ERR_SYNTAX, "note: no empty line");
 }
 
+static int open_with(struct slice note, const struct note_vkey *vkey,
+		     EVP_PKEY *key, struct slice *ret_text)
+{
+	struct check c = { .vkey = vkey, .key = key };
+	struct slice lines;
+
+	if (vkey->type != NOTE_ED25519)
+		return error_set(ERR_CORRUPT, "note: '%s' is no log's key",
+				 vkey->name);
+	TRY(note_split(note, &c.text, &lines));
+	TRY(check_signatures(&c, lines));
+	*ret_text = c.text;
+	return 0;
+}
+
 int note_open(struct slice note, const struct note_vkey *vkey,
 	      struct slice *ret_text)
 {
 	CLEANUP(EVP_PKEY_free_p)
 	EVP_PKEY *key = evp_ed25519(slice_of(vkey->key, KEY_LEN));
-	struct check c = { .vkey = vkey, .key = key };
-	struct slice lines;
 
-	if (note.len > NOTE_MAX)
-		return error_set(ERR_LIMIT, "note of %zu bytes", note.len);
-	if (!is_plain(note, true))
-		return error_set(ERR_SYNTAX, "note: not plain UTF-8");
 	if (!key)
 		return error_set(ERR_CORRUPT, "note: unusable key");
-	TRY(split_note(note, &c.text, &lines));
-	TRY(check_signatures(&c, lines));
-	*ret_text = c.text;
-	return 0;
+	return open_with(note, vkey, key, ret_text);
 }
 
 int checkpoint_format(const struct checkpoint *c, struct buf *out)
@@ -458,17 +492,55 @@ int checkpoint_parse(struct slice text, struct checkpoint *ret)
 	return 0;
 }
 
-int checkpoint_open(struct slice note, const struct note_vkey *vkey,
-		    struct checkpoint *ret)
+static int take_checkpoint(struct slice text, const struct note_vkey *vkey,
+			   struct checkpoint *ret)
 {
 	struct checkpoint c;
-	struct slice text;
 
-	TRY(note_open(note, vkey, &text));
 	TRY(checkpoint_parse(text, &c));
 	if (strcmp(c.origin, vkey->name) != 0)
 		return error_set(ERR_SYNTAX, "checkpoint: origin is not '%s'",
 				 vkey->name);
 	*ret = c;
 	return 0;
+}
+
+int checkpoint_open(struct slice note, const struct note_vkey *vkey,
+		    struct checkpoint *ret)
+{
+	struct slice text;
+
+	TRY(note_open(note, vkey, &text));
+	return take_checkpoint(text, vkey, ret);
+}
+
+int note_verifier_new(const struct note_vkey *vkey,
+		      struct note_verifier **ret_verifier)
+{
+	CLEANUP(note_verifier_free_p)
+	struct note_verifier *v = mem_new(struct note_verifier);
+
+	v->vkey = *vkey;
+	v->key = evp_ed25519(slice_of(vkey->key, KEY_LEN));
+	if (!v->key)
+		return error_set(ERR_CORRUPT, "note: unusable key");
+	*ret_verifier = TAKE(v);
+	return 0;
+}
+
+void note_verifier_free(struct note_verifier *v)
+{
+	if (!v)
+		return;
+	EVP_PKEY_free(v->key);
+	free(v);
+}
+
+int checkpoint_verify(struct slice note, const struct note_verifier *v,
+		      struct checkpoint *ret)
+{
+	struct slice text;
+
+	TRY(open_with(note, &v->vkey, v->key, &text));
+	return take_checkpoint(text, &v->vkey, ret);
 }
