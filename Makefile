@@ -5,6 +5,7 @@
 #   make check    everything that must pass before a change is taken
 #   make lint     what is checked without building
 #   make bench    measure
+#   make spire    agents of a real SPIRE, built from source, act through writd
 #   make fuzz     look for inputs that break a parser (FUZZ_SECONDS each)
 #   make install  with DESTDIR and PREFIX
 
@@ -13,7 +14,7 @@ FUZZ_SECONDS ?= 60
 export WRIT_CARGO_TARGET ?= $(CURDIR)/build/cargo
 
 .PHONY: all build demo check check-release check-clang check-asan bench lint \
-	fuzz install setup clean
+	spire fuzz install setup clean
 
 all: build
 
@@ -28,6 +29,7 @@ demo: build
 
 # All parts run, one after another, even when one fails.
 check:
+	@tools/setup.sh check
 	@status=0; for part in release clang asan; do \
 		$(MAKE) --no-print-directory check-$$part || status=1; \
 	done; exit $$status
@@ -48,6 +50,16 @@ lint: setup
 
 bench: build
 	@meson test -C build/release --no-rebuild --benchmark --verbose
+
+# What cannot be built says so and is skipped.
+spire: build
+	@status=0; tests/spire/build.py $(CURDIR)/build/spire || status=$$?; \
+	case $$status in \
+	0) WRIT_BUILD=$(CURDIR)/build/release /usr/bin/python3 -m pytest -q \
+		-p no:cacheprovider tests/spire;; \
+	77) echo "spire: skipped";; \
+	*) exit $$status;; \
+	esac
 
 fuzz: setup
 	@tools/build.sh fuzz

@@ -7,98 +7,95 @@
 #include "base/error.h"
 #include "base/file.h"
 
-/* The new content under its own name, on disk. */
-static int write_new(int folder_fd, const char *name, struct slice content)
+#define NAME "last"
+
+enum { SECTORS = 2, CONTENT_MAX = SECTORS * SLOTS_DATA_SIZE };
+
+int last_make(int folder_fd, struct slice note)
 {
-	CLEANUP(fd_close_p)
-	int fd = openat(folder_fd, name,
-			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-			0600);
-
-	if (fd < 0)
-		return error_sys("open '%s'", name);
-	while (content.len > 0) {
-		ssize_t count = write(fd, content.ptr, content.len);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return error_sys("write '%s'", name);
-		content = slice_of(content.ptr + count,
-				   content.len - (size_t)count);
-	}
-	if (fsync(fd) < 0)
-		return error_sys("sync '%s'", name);
-	return 0;
+	return slots_make(folder_fd, NAME, SECTORS, note);
 }
 
-int last_replace(int folder_fd, const char *name, struct slice content)
+static struct slice trim(const struct buf *content)
 {
-	char fresh[32];
+	struct slice note = buf_slice(content);
 
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	TRY(write_new(folder_fd, fresh, content));
-	if (renameat(folder_fd, fresh, folder_fd, name) < 0)
-		return error_sys("rename '%s'", fresh);
-	if (fsync(folder_fd) < 0)
-		return error_sys("sync the folder of '%s'", name);
-	return 0;
+	while (note.len > 0 && note.ptr[note.len - 1] == '\0')
+		note.len--;
+	return note;
 }
 
-/* Reads file "last" into b. */
-static int read_note(int folder_fd, struct buf *b)
+/* The form of an earlier version: the note, and nothing else.  Its text is put
+ * into note; empty if the file is not so. */
+static int read_old(int folder_fd, struct buf *note)
 {
 	CLEANUP(fd_close_p)
-	int fd = openat(folder_fd, "last", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct slice bytes;
-	uint8_t part[4096];
-	ssize_t count = 1;
+	int fd = openat(folder_fd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t part[CONTENT_MAX + 1];
+	ssize_t count;
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set(ERR_NOT_FOUND, "no file 'last'");
+		return error_set(ERR_NOT_FOUND, "no file '%s'", NAME);
 	if (fd < 0)
-		return error_sys("open 'last'");
-	while (count > 0 && !b->overflow) {
-		count = read(fd, part, sizeof(part));
-		if (count > 0)
-			buf_put(b, slice_of(part, (size_t)count));
-	}
+		return error_sys("open '%s'", NAME);
+	count = read(fd, part, sizeof(part));
 	if (count < 0)
-		return error_sys("read 'last'");
-	if (buf_finish(b, &bytes) < 0)
-		return error_set(ERR_CORRUPT, "file 'last' is too large");
+		return error_sys("read '%s'", NAME);
+	/* No note is as long as the slots. */
+	if (count <= CONTENT_MAX)
+		buf_put(note, slice_of(part, (size_t)count));
 	return 0;
+}
+
+static int upgrade(int folder_fd, const struct note_vkey *vkey)
+{
+	CLEANUP(buf_clear) struct buf note = BUF_INIT(CONTENT_MAX);
+	struct checkpoint head;
+
+	TRY(read_old(folder_fd, &note));
+	/* What is no signed note is damage, and stays as it is. */
+	if (note.len == 0 || checkpoint_open(buf_slice(&note), vkey, &head) < 0)
+		return 0;
+	return last_make(folder_fd, buf_slice(&note));
 }
 
 int last_open(struct last *last, int folder_fd, const struct note_vkey *vkey)
 {
-	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+	CLEANUP(buf_clear) struct buf content = BUF_INIT(CONTENT_MAX);
 
-	*last = (struct last){ .folder_fd = folder_fd };
-	TRY(read_note(folder_fd, &note));
-	if (checkpoint_open(buf_slice(&note), vkey, &last->head) < 0)
-		return error_context(ERR_CORRUPT, "file 'last'");
+	*last = (struct last){ .slots.fd = -1, .note = BUF_INIT(CONTENT_MAX) };
+	TRY(upgrade(folder_fd, vkey));
+	TRY(slots_open(&last->slots, folder_fd, NAME, SECTORS, &content));
+	if (checkpoint_open(trim(&content), vkey, &last->head) < 0)
+		return error_context(ERR_CORRUPT, "file '%s'", NAME);
 	return 0;
 }
 
-int last_store(struct last *last, const struct checkpoint *head,
-	       struct slice note)
+int last_put(struct last *last, const struct checkpoint *head,
+	     struct slice note)
 {
-	int r;
+	struct slice all;
 
-	if (last->broken)
+	if (last->slots.broken)
 		return error_set(ERR_BROKEN, "an earlier write failed");
-	r = last_replace(last->folder_fd, "last", note);
-	if (r < 0) {
-		last->broken = true;
-		return r;
-	}
+	buf_reset(&last->note);
+	buf_put(&last->note, note);
+	TRY(buf_finish(&last->note, &all));
 	last->head = *head;
+	return 0;
+}
+
+int last_sync(struct last *last)
+{
+	if (last->note.len == 0)
+		return 0;
+	TRY(slots_write(&last->slots, buf_slice(&last->note)));
+	buf_reset(&last->note);
 	return 0;
 }
 
 void last_close(struct last *last)
 {
-	fd_close_p(&last->folder_fd);
-	last->folder_fd = -1;
+	slots_close(&last->slots);
+	buf_clear(&last->note);
 }

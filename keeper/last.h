@@ -1,40 +1,43 @@
 /*
- * The last checkpoint the keeper signed: one file that holds the signed note
- * itself.  It is on disk before its signature leaves the process, so that after
- * any crash the keeper remembers at least what others may have seen.
+ * The last checkpoint the keeper signed, in file "last".  It is on disk before
+ * its signature leaves the process, so that after any crash the keeper
+ * remembers at least what others may have seen.
  */
 #pragma once
 
 #include "crypto/note.h"
+#include "keeper/slots.h"
 
 struct last {
-	int folder_fd;		/* owned */
-	struct checkpoint head; /* what the file says */
-	bool broken; /* a write failed: what the file says is not known */
+	struct slots slots;
+	struct checkpoint head; /* the last one, on disk or put */
+	struct buf note;	/* what was put and is not on disk yet */
 };
 
 /*
- * Reads the file "last" of a folder.
+ * Reads the file of a folder.  One of an earlier version, which is the note
+ * itself, is replaced.
  *
- * folder_fd: owned from now on, also after an error.
+ * last: filled in any case; last_close().
  * Errors: ERR_NOT_FOUND; ERR_CORRUPT (damaged, or not signed by vkey), ERR_IO.
  */
 MUST_USE int last_open(struct last *last, int folder_fd,
 		       const struct note_vkey *vkey);
 
+/* Makes the file.  Errors: ERR_IO, ERR_LIMIT (no checkpoint is that long). */
+MUST_USE int last_make(int folder_fd, struct slice note);
+
 /*
- * Replaces the file: new file, fsync, rename, fsync of the folder.  After a
- * failure every further call is ERR_BROKEN.
+ * Takes a checkpoint as the last one; its note must not leave before
+ * last_sync().
  *
  * head: what note signs.
- * Errors: ERR_IO, ERR_BROKEN.
+ * Errors: ERR_BROKEN, ERR_LIMIT.
  */
-MUST_USE int last_store(struct last *last, const struct checkpoint *head,
-			struct slice note);
+MUST_USE int last_put(struct last *last, const struct checkpoint *head,
+		      struct slice note);
 
-/* Replaces file name of a folder in the same way, mode 0600.
- * Errors: ERR_IO. */
-MUST_USE int last_replace(int folder_fd, const char *name,
-			  struct slice content);
-
+/* Has what was put on disk when it returns 0.  After a failure every further
+ * call of either is ERR_BROKEN.  Errors: ERR_IO, ERR_BROKEN. */
+MUST_USE int last_sync(struct last *last);
 void last_close(struct last *last);

@@ -18,15 +18,18 @@
 #include "keeper/requests.h"
 
 static const char usage[] =
-	"usage: writ-keeper --folder DIR [--init --origin NAME]\n"
+	"usage: writ-keeper --folder DIR [--init --origin NAME | --rotate "
+	"LIST]\n"
 	"  --folder DIR   where keys.json and last are\n"
 	"  --init         make the folder with fresh keys, then end\n"
 	"  --origin NAME  the log's name, such as authority.example/writ\n"
+	"  --rotate LIST  put a fresh key into use, then end: tokens or ssh\n"
 	"  --help, --version\n";
 
 struct arguments {
 	const char *folder;
 	const char *origin;
+	const char *rotate;
 	bool init;
 };
 
@@ -34,6 +37,7 @@ static const struct option options[] = {
 	{ "folder", required_argument, NULL, 'f' },
 	{ "origin", required_argument, NULL, 'o' },
 	{ "init", no_argument, NULL, 'i' },
+	{ "rotate", required_argument, NULL, 'r' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ NULL, 0, NULL, 0 },
@@ -58,6 +62,9 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'i':
 			arguments->init = true;
 			break;
+		case 'r':
+			arguments->rotate = optarg;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -69,7 +76,8 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		}
 	}
 	if (optind == argc && arguments->folder &&
-	    arguments->init == (arguments->origin != NULL))
+	    arguments->init == (arguments->origin != NULL) &&
+	    !(arguments->init && arguments->rotate))
 		return;
 	fputs(usage, stderr);
 	exit(2);
@@ -96,11 +104,21 @@ static int serve(const char *folder)
 	TRY(keeper_load(folder, &keeper));
 	log_info("keeper-ready", "size=%llu",
 		 (unsigned long long)keeper.last.head.size);
-	r = rpc_serve(STDIN_FILENO, rpc_output_fd(), keeper_answer, &keeper);
+	r = rpc_serve_together(STDIN_FILENO, rpc_output_fd(), keeper_answer,
+			       &keeper);
 	keeper_clear(&keeper);
 	/* Nothing is left to hide. */
 	discard(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 	return r;
+}
+
+static int act(const struct arguments *arguments)
+{
+	if (arguments->init)
+		return keeper_init(arguments->folder, arguments->origin);
+	if (arguments->rotate)
+		return keeper_rotate(arguments->folder, arguments->rotate);
+	return serve(arguments->folder);
 }
 
 int main(int argc, char **argv)
@@ -113,8 +131,7 @@ int main(int argc, char **argv)
 	read_arguments(argc, argv, &arguments);
 	close_down();
 	keys_wipe_json();
-	r = arguments.init ? keeper_init(arguments.folder, arguments.origin)
-			   : serve(arguments.folder);
+	r = act(&arguments);
 	if (r == 0)
 		return 0;
 	why = log_quote(error_message());

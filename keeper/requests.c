@@ -7,18 +7,21 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/frame.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/schema.h"
 #include "base/text.h"
-#include "connect/rpc.h"
 #include "crypto/merkle.h"
+#include "keeper/credential.h"
 
 enum {
 	DIGEST_TEXT = 44,  /* 32 bytes in base64 */
 	WRAPPED_TEXT = 56, /* 40 bytes in base64 */
 	KEY_COUNT_MAX = 64,
 	ORIGIN_AND_ROOT_MAX = 1024,
+	CREDENTIAL_MAX = 64 * 1024, /* bytes of a token or a certificate */
+	REQUEST_MAX = 64 * 1024,    /* bytes of the largest request */
 };
 
 /* ---- the folder ---- */
@@ -58,12 +61,14 @@ static int write_folder(int folder_fd, const char *origin)
 	snprintf(head.origin, sizeof(head.origin), "%s", keys->vkey.name);
 	TRY(sign_head(keys, &head, &note));
 	/* The keys come last: a folder with keys is a whole one. */
-	TRY(last_replace(folder_fd, "last", buf_slice(&note)));
-	return last_replace(folder_fd, "keys.json", buf_slice(&text));
+	TRY(last_make(folder_fd, buf_slice(&note)));
+	TRY(issued_make(folder_fd));
+	return slots_replace(folder_fd, "keys.json", buf_slice(&text));
 }
 
 int keeper_init(const char *folder, const char *origin)
 {
+	static const char *const memories[] = { "last", "issued" };
 	CLEANUP(fd_close_p) int fd = -1;
 
 	TRY(file_make_folder(folder));
@@ -72,51 +77,114 @@ int keeper_init(const char *folder, const char *origin)
 		return error_set(ERR_BUSY, "'%s' is in use", folder);
 	if (faccessat(fd, "keys.json", F_OK, 0) == 0)
 		return error_set(ERR_BUSY, "'%s' holds keys already", folder);
-	if (faccessat(fd, "last", F_OK, 0) == 0)
-		return error_set(ERR_BUSY, "'%s' remembers a log already",
-				 folder);
+	for (size_t i = 0; i < ARRAY_LEN(memories); i++)
+		if (faccessat(fd, memories[i], F_OK, 0) == 0)
+			return error_set(ERR_BUSY,
+					 "'%s' remembers a log already",
+					 folder);
 	return write_folder(fd, origin);
 }
 
-static int load_keys(const char *folder, struct keys **ret_keys)
+/* Opens and locks a folder with keys. */
+static int lock_folder(const char *folder, int *ret_fd)
 {
-	CLEANUP(buf_clear) struct buf text = BUF_INIT(KEYS_FILE_MAX);
+	CLEANUP(fd_close_p) int fd = -1;
+
+	TRY(open_folder(folder, &fd));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(ERR_BUSY, "another keeper has '%s'", folder);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int read_keys(const char *folder, struct buf *text)
+{
 	CLEANUP(mem_free_p) char *path = mem_format("%s/keys.json", folder);
 
-	TRY(file_read(path, &text));
-	return keys_parse(buf_slice(&text), ret_keys);
+	return file_read(path, text);
+}
+
+/* Makes what an earlier version did not have.  Its memory comes first, so that
+ * new keys are never without it. */
+static int upgrade(int folder_fd, struct slice old, struct keys **ret_keys)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(KEYS_FILE_MAX);
+	CLEANUP(keys_free_p) struct keys *keys = NULL;
+
+	TRY(keys_complete(old, &text));
+	TRY(keys_parse(buf_slice(&text), &keys));
+	TRY(issued_make(folder_fd));
+	TRY(slots_replace(folder_fd, "keys.json", buf_slice(&text)));
+	*ret_keys = TAKE(keys);
+	return 0;
+}
+
+static int load_keys(const char *folder, int folder_fd, struct keys **ret_keys)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(KEYS_FILE_MAX);
+	CLEANUP(keys_free_p) struct keys *keys = NULL;
+
+	TRY(read_keys(folder, &text));
+	TRY(keys_parse(buf_slice(&text), &keys));
+	if (keys_is_old(keys))
+		return upgrade(folder_fd, buf_slice(&text), ret_keys);
+	*ret_keys = TAKE(keys);
+	return 0;
+}
+
+static int load(const char *folder, struct keeper *keeper)
+{
+	TRY(lock_folder(folder, &keeper->lock_fd));
+	TRY(load_keys(folder, keeper->lock_fd, &keeper->keys));
+	TRY(note_verifier_new(&keeper->keys->vkey, &keeper->verifier));
+	TRY(last_open(&keeper->last, keeper->lock_fd, &keeper->keys->vkey));
+	return issued_open(&keeper->issued, keeper->lock_fd);
 }
 
 int keeper_load(const char *folder, struct keeper *ret_keeper)
 {
-	struct keeper keeper = { .last.folder_fd = -1, .lock_fd = -1 };
-	CLEANUP(keys_free_p) struct keys *keys = NULL;
-	CLEANUP(fd_close_p) int lock_fd = -1;
-	int folder_fd = -1;
-	int r;
+	struct keeper keeper = { .last.slots.fd = -1,
+				 .issued.slots.fd = -1,
+				 .lock_fd = -1 };
+	int r = load(folder, &keeper);
 
-	TRY(open_folder(folder, &lock_fd));
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(ERR_BUSY, "another keeper has '%s'", folder);
-	TRY(load_keys(folder, &keys));
-	TRY(open_folder(folder, &folder_fd));
-	r = last_open(&keeper.last, folder_fd, &keys->vkey);
 	if (r < 0) {
-		last_close(&keeper.last);
+		keeper_clear(&keeper);
 		return error_context(r, "'%s'", folder);
 	}
-	keeper.keys = TAKE(keys);
-	keeper.lock_fd = lock_fd;
-	lock_fd = -1;
 	*ret_keeper = keeper;
 	return 0;
+}
+
+int keeper_rotate(const char *folder, const char *list)
+{
+	CLEANUP(buf_clear) struct buf old = BUF_INIT(KEYS_FILE_MAX);
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(KEYS_FILE_MAX);
+	CLEANUP(keys_free_p) struct keys *keys = NULL;
+	CLEANUP(fd_close_p) int fd = -1;
+	struct keeper keeper;
+
+	/* All is as it should be before, and upgraded. */
+	TRY(keeper_load(folder, &keeper));
+	keeper_clear(&keeper);
+	TRY(lock_folder(folder, &fd));
+	TRY(read_keys(folder, &old));
+	TRY(keys_rotate(buf_slice(&old), list, &text));
+	TRY(keys_parse(buf_slice(&text), &keys));
+	return slots_replace(fd, "keys.json", buf_slice(&text));
 }
 
 void keeper_clear(struct keeper *keeper)
 {
 	keys_free(keeper->keys);
 	keeper->keys = NULL;
+	note_verifier_free(keeper->verifier);
+	keeper->verifier = NULL;
+	free(keeper->note);
+	keeper->note = NULL;
 	last_close(&keeper->last);
+	issued_close(&keeper->issued);
 	fd_close_p(&keeper->lock_fd);
 	keeper->lock_fd = -1;
 }
@@ -233,8 +301,7 @@ static int checkpoint(struct keeper *keeper, const json_t *params,
 	if (fault->code)
 		return 0;
 	TRY(sign_head(keeper->keys, &asked.head, &note));
-	/* On disk before it leaves. */
-	TRY(last_store(&keeper->last, &asked.head, buf_slice(&note)));
+	TRY(last_put(&keeper->last, &asked.head, buf_slice(&note)));
 	json_set_text(result, "note", buf_text(&note));
 	return 0;
 }
@@ -298,6 +365,103 @@ static int unwrap(struct keeper *keeper, const json_t *params, json_t *result,
 	return 0;
 }
 
+/* ---- credentials ---- */
+
+static int jwks(struct keeper *keeper, const json_t *params UNUSED,
+		json_t *result, struct rpc_fault *fault UNUSED)
+{
+	json_t *keys = json_array();
+
+	for (size_t i = 0; i < keeper->keys->token_count; i++)
+		json_array_append_new(keys,
+				      es256_key_jwk(keeper->keys->tokens[i]));
+	json_set_new(result, "keys", keys);
+	return 0;
+}
+
+static int ssh_authorities(struct keeper *keeper, const json_t *params UNUSED,
+			   json_t *result, struct rpc_fault *fault UNUSED)
+{
+	json_t *lines = json_array();
+
+	for (size_t i = 0; i < keeper->keys->ssh_count; i++)
+		json_array_append_new(lines, json_string(sshcert_authority_line(
+						     keeper->keys->ssh[i])));
+	json_set_new(result, "keys", lines);
+	return 0;
+}
+
+/* Verifies a checkpoint of our own, once for all that name it. */
+static bool take_head(struct keeper *keeper, const char *note,
+		      struct rpc_fault *fault)
+{
+	struct checkpoint head;
+
+	if (keeper->note && !strcmp(keeper->note, note))
+		return true;
+	if (checkpoint_verify(slice_str(note), keeper->verifier, &head) < 0) {
+		discard(rpc_fault_set(fault, RPC_REFUSED, "checkpoint", "%s",
+				      error_message()));
+		return false;
+	}
+	free(keeper->note);
+	keeper->note = mem_str(note);
+	keeper->head = head;
+	return true;
+}
+
+/* Opens the leaf that a request names, if it has not served yet. */
+static void open_leaf(struct keeper *keeper, const json_t *params,
+		      const char *form, int64_t life, struct credential *c,
+		      struct rpc_fault *fault)
+{
+	if (!take_head(keeper, json_text(params, "checkpoint", ""), fault))
+		return;
+	credential_open(params, &keeper->head, form, life, c, fault);
+	if (!fault->code && issued_has(&keeper->issued, c->index))
+		discard(rpc_fault_set(fault, RPC_REFUSED, "used",
+				      "a credential was made for this leaf"));
+}
+
+static int token(struct keeper *keeper, const json_t *params, json_t *result,
+		 struct rpc_fault *fault)
+{
+	CLEANUP(credential_clear) struct credential c = { 0 };
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(CREDENTIAL_MAX);
+	const struct es256_key *key = keys_token(keeper->keys);
+
+	open_leaf(keeper, params, "token", CREDENTIAL_TOKEN_S, &c, fault);
+	if (fault->code)
+		return 0;
+	TRY(credential_token(&c, key, &text, fault));
+	if (fault->code)
+		return 0;
+	TRY(issued_add(&keeper->issued, c.index));
+	json_set_text(result, "token", buf_text(&text));
+	json_set_text(result, "kid", es256_key_id(key));
+	json_set_int(result, "expires", c.expires);
+	return 0;
+}
+
+static int ssh_certificate(struct keeper *keeper, const json_t *params,
+			   json_t *result, struct rpc_fault *fault)
+{
+	CLEANUP(credential_clear) struct credential c = { 0 };
+	CLEANUP(buf_clear) struct buf line = BUF_INIT(CREDENTIAL_MAX);
+
+	open_leaf(keeper, params, "ssh", CREDENTIAL_SSH_S, &c, fault);
+	if (fault->code)
+		return 0;
+	TRY(credential_ssh(&c, keys_ssh(keeper->keys), &line, fault));
+	if (fault->code)
+		return 0;
+	TRY(issued_add(&keeper->issued, c.index));
+	json_set_text(result, "certificate", buf_text(&line));
+	json_set_int(result, "serial", (int64_t)c.index);
+	json_set_int(result, "expires", c.expires);
+	return 0;
+}
+
 /* ---- the table ---- */
 
 static const struct schema no_rows[] = {
@@ -344,9 +508,11 @@ static const struct request_row requests[] = {
 	{ "checkpoint", checkpoint, 8 * 1024, checkpoint_rows },
 	{ "key", key, 256, key_rows },
 	{ "unwrap", unwrap, 512, unwrap_rows },
+	{ "jwks", jwks, 256, no_rows },
+	{ "ssh-authorities", ssh_authorities, 256, no_rows },
+	{ "token", token, REQUEST_MAX, credential_rows },
+	{ "ssh-certificate", ssh_certificate, REQUEST_MAX, credential_rows },
 };
-
-enum { REQUEST_MAX = 8 * 1024 }; /* the largest of the rows */
 
 static const struct request_row *find_row(const char *method)
 {
@@ -388,18 +554,75 @@ static void run(struct keeper *keeper, const struct rpc_request *request,
 				      "%s", error_message()));
 }
 
-int keeper_answer(void *cookie, struct slice body, struct buf *reply)
+/* A message and its answer. */
+struct job {
+	int64_t id;
+	bool remembers; /* its answer waits for the disk */
+	struct buf reply;
+};
+
+static int work(struct keeper *keeper, struct slice body, struct job *job)
 {
 	CLEANUP(rpc_request_clear) struct rpc_request request = { 0 };
 	CLEANUP(json_put_p) json_t *result = NULL;
 	struct rpc_fault fault = { 0 };
 
+	job->reply = (struct buf)BUF_INIT(FRAME_MAX);
 	rpc_request_parse(body, REQUEST_MAX, &request, &fault);
 	if (fault.code)
-		return rpc_put_fault(reply, -1, &fault);
+		return rpc_put_fault(&job->reply, -1, &fault);
+	job->id = request.id;
 	result = json_object();
-	run(cookie, &request, body.len, result, &fault);
+	run(keeper, &request, body.len, result, &fault);
 	if (fault.code)
-		return rpc_put_fault(reply, request.id, &fault);
-	return rpc_put_result(reply, request.id, TAKE(result));
+		return rpc_put_fault(&job->reply, request.id, &fault);
+	/* What waited before this one waits for the same sync. */
+	job->remembers = keeper->last.note.len > 0 || keeper->issued.changed;
+	return rpc_put_result(&job->reply, request.id, TAKE(result));
+}
+
+/* Has what is to be remembered on disk; if it cannot be, nothing that waits for
+ * it leaves. */
+static int remember(struct keeper *keeper, struct job *jobs, size_t count)
+{
+	struct rpc_fault fault = { 0 };
+	int r = last_sync(&keeper->last);
+
+	if (r == 0)
+		r = issued_sync(&keeper->issued);
+	if (r == 0)
+		return 0;
+	discard(rpc_fault_set(&fault, RPC_REFUSED, "storage", "%s",
+			      error_message()));
+	for (size_t i = 0; i < count; i++) {
+		if (!jobs[i].remembers)
+			continue;
+		buf_clear(&jobs[i].reply);
+		TRY(rpc_put_fault(&jobs[i].reply, jobs[i].id, &fault));
+	}
+	return 0;
+}
+
+static int answer_all(struct keeper *keeper, const struct slice *bodies,
+		      size_t count, struct job *jobs,
+		      const struct rpc_sink *sink)
+{
+	for (size_t i = 0; i < count; i++)
+		TRY(work(keeper, bodies[i], &jobs[i]));
+	TRY(remember(keeper, jobs, count));
+	for (size_t i = 0; i < count; i++)
+		TRY(sink->put(sink->cookie, buf_slice(&jobs[i].reply)));
+	return 0;
+}
+
+int keeper_answer(void *cookie, const struct slice *bodies, size_t count,
+		  const struct rpc_sink *sink)
+{
+	CLEANUP(mem_free_p)
+	struct job *jobs = mem_array(count, sizeof(*jobs));
+	int r = answer_all(cookie, bodies, count, jobs, sink);
+
+	for (size_t i = 0; i < count; i++)
+		buf_clear(&jobs[i].reply);
+	return r;
 }

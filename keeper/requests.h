@@ -5,13 +5,20 @@
 #pragma once
 
 #include "base/buf.h"
+#include "connect/rpc.h"
+#include "keeper/issued.h"
 #include "keeper/keys.h"
 #include "keeper/last.h"
 
 struct keeper {
 	struct keys *keys; /* owned */
 	struct last last;
+	struct issued issued;
 	int lock_fd; /* keeps a second keeper out of the folder */
+	/* The last checkpoint that a request for a credential named. */
+	struct note_verifier *verifier; /* owned */
+	char *note;			/* owned; NULL before the first */
+	struct checkpoint head;		/* what it says */
 };
 
 /*
@@ -24,8 +31,9 @@ struct keeper {
 MUST_USE int keeper_init(const char *folder, const char *origin);
 
 /*
- * Opens all its files.  Keys without the file "last" are refused: a log whose
- * memory was removed must not look like a fresh one.
+ * Opens all its files.  Keys without the files "last" and "issued" are refused:
+ * a log whose memory was removed must not look like a fresh one.  What keys of
+ * an earlier version lack is made first.
  *
  * ret_keeper: filled; released with keeper_clear().
  * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_BUSY (another keeper), ERR_IO.
@@ -34,8 +42,16 @@ MUST_USE int keeper_load(const char *folder, struct keeper *ret_keeper);
 void keeper_clear(struct keeper *keeper); /* wipes */
 
 /*
- * Answers one message; an rpc_answer_fn, cookie is the struct keeper.
- * Whatever is wrong with the message is told in the answer.
- * Errors: ERR_LIMIT if the answer does not fit.
+ * Puts a fresh key into use for list "tokens" or "ssh" of a folder that no
+ * keeper serves.  Errors: those of keeper_load(), ERR_SYNTAX (no such list).
  */
-MUST_USE int keeper_answer(void *cookie, struct slice body, struct buf *reply);
+MUST_USE int keeper_rotate(const char *folder, const char *list);
+
+/*
+ * Answers messages that came in together, in order; an rpc_together_fn, cookie
+ * is the struct keeper.  What is to be remembered of all of them is on disk
+ * before the first answer leaves.  Whatever is wrong with a message is told in
+ * its answer.  Errors: ERR_LIMIT if an answer does not fit, and the sink's.
+ */
+MUST_USE int keeper_answer(void *cookie, const struct slice *bodies,
+			   size_t count, const struct rpc_sink *sink);

@@ -10,6 +10,8 @@
  * (at most DIRECTORY_TIMEOUT_MAX_SECONDS), then looking once more. */
 enum { LEAST_PATIENCE_MS = 10, LOOK_BUDGET_MS = 12 * 1000 };
 
+#define ACTIVE_DIRECTORY "1.2.840.113556.1.4.800"
+
 void directory_hurry(struct directory *d, int64_t budget_ms)
 {
 	d->deadline_ms = clock_boot_ms() + budget_ms;
@@ -391,6 +393,7 @@ static int take_root(struct directory *d, LDAPMessage *root)
 {
 	CLEANUP(values_free_p) struct berval **controls = NULL;
 	CLEANUP(values_free_p) struct berval **contexts = NULL;
+	CLEANUP(values_free_p) struct berval **abilities = NULL;
 	LDAPMessage *entry = root ? ldap_first_entry(d->ld, root) : NULL;
 
 	if (!entry)
@@ -398,7 +401,11 @@ static int take_root(struct directory *d, LDAPMessage *root)
 				 "the root DSE cannot be read by this account");
 	controls = ldap_get_values_len(d->ld, entry, "supportedControl");
 	contexts = ldap_get_values_len(d->ld, entry, "namingContexts");
-	if (!has_value(controls, LDAP_CONTROL_ASSERT))
+	abilities = ldap_get_values_len(d->ld, entry, "supportedCapabilities");
+	/* There a change is made sure of by naming entries by their GUID and
+	 * by removing the value that was seen. */
+	d->is_ad = has_value(abilities, ACTIVE_DIRECTORY);
+	if (!d->is_ad && !has_value(controls, LDAP_CONTROL_ASSERT))
 		return error_set(ERR_REFUSED,
 				 "the server has no assertion control "
 				 "(RFC 4528)");
@@ -409,15 +416,42 @@ static int take_root(struct directory *d, LDAPMessage *root)
 static int read_root(struct directory *d)
 {
 	static const char *const wanted[] = { "supportedControl",
+					      "supportedCapabilities",
 					      "namingContexts", NULL };
 	const struct directory_query query = { "", LDAP_SCOPE_BASE,
 					       "(objectClass=*)", wanted, 0 };
 	CLEANUP(message_free_p) LDAPMessage *message = NULL;
 	int id;
 
-	TRY(directory_send(d, &query, &id));
+	TRY(directory_send(d, &query, NULL, &id));
 	TRY(directory_wait(d, id, &message));
 	return take_root(d, message);
+}
+
+bool directory_is_ad(const struct directory *d)
+{
+	return d->is_ad;
+}
+
+const char *directory_bind_dn(const struct directory *d)
+{
+	return d->options.bind_dn;
+}
+
+size_t directory_contexts(const struct directory *d,
+			  const char *const **ret_names)
+{
+	*ret_names = (const char *const *)d->contexts;
+	return d->context_count;
+}
+
+int directory_go_on(struct directory *d)
+{
+	directory_hurry(d, LOOK_BUDGET_MS);
+	if (!d->ld)
+		return error_set(ERR_UNAVAILABLE,
+				 "the connection was lost: begin again");
+	return 0;
 }
 
 int directory_connect(struct directory *d)

@@ -12,6 +12,8 @@ static const struct {
 	{ LDAP_SUCCESS, CHANGE_DONE },
 	{ LDAP_TYPE_OR_VALUE_EXISTS, CHANGE_ALREADY },
 	{ LDAP_NO_SUCH_ATTRIBUTE, CHANGE_ALREADY },
+	/* Active Directory's word for a value that is there. */
+	{ LDAP_ALREADY_EXISTS, CHANGE_ALREADY },
 	{ LDAP_ASSERTION_FAILED, CHANGE_ASSERTION },
 	{ LDAP_CONSTRAINT_VIOLATION, CHANGE_CONSTRAINT },
 	{ LDAP_OBJECT_CLASS_VIOLATION, CHANGE_CONSTRAINT },
@@ -97,37 +99,70 @@ static void take_answer(struct directory *d, LDAPMessage *message,
 	ldap_controls_free(controls);
 }
 
+struct wire_mod {
+	LDAPMod mod;
+	struct berval value;
+	struct berval *values[2];
+	char *attribute; /* owned: the library wants pointers it may write to */
+	char *text;	 /* owned */
+};
+
+static void fill_mod(const struct directory_mod *from, struct wire_mod *to)
+{
+	to->attribute = mem_str(from->attribute);
+	to->text = mem_str(from->value);
+	to->value = (struct berval){ strlen(to->text), to->text };
+	to->values[0] = &to->value;
+	to->mod.mod_op =
+		LDAP_MOD_BVALUES | (from->add ? LDAP_MOD_ADD : LDAP_MOD_DELETE);
+	to->mod.mod_type = to->attribute;
+	to->mod.mod_bvalues = to->values;
+}
+
 static int send_change(struct directory *d,
 		       const struct directory_change *change,
 		       LDAPControl **controls, int *ret_id)
 {
-	CLEANUP(mem_free_p) char *copy = mem_str(change->member);
-	char attribute[] = "member";
-	struct berval value = { strlen(change->member), copy };
-	struct berval *values[] = { &value, NULL };
-	LDAPMod mod = { .mod_op =
-				LDAP_MOD_BVALUES |
-				(change->add ? LDAP_MOD_ADD : LDAP_MOD_DELETE),
-			.mod_type = attribute,
-			.mod_bvalues = values };
-	LDAPMod *mods[] = { &mod, NULL };
+	struct wire_mod mods[DIRECTORY_MODS_MAX] = { 0 };
+	LDAPMod *list[DIRECTORY_MODS_MAX + 1] = { NULL };
+	size_t count = change->mod_count;
+	int r = LDAP_PARAM_ERROR;
 
-	return ldap_modify_ext(d->ld, change->name, mods, controls, NULL,
-			       ret_id);
+	for (size_t i = 0; count <= DIRECTORY_MODS_MAX && i < count; i++) {
+		fill_mod(&change->mods[i], &mods[i]);
+		list[i] = &mods[i].mod;
+	}
+	if (list[0])
+		r = ldap_modify_ext(d->ld, change->name, list, controls, NULL,
+				    ret_id);
+	for (size_t i = 0; i < DIRECTORY_MODS_MAX; i++) {
+		free(mods[i].attribute);
+		free(mods[i].text);
+	}
+	return r;
+}
+
+static int make_assertion(struct directory *d, const char *filter,
+			  LDAPControl **ret_control)
+{
+	CLEANUP(mem_free_p) char *copy = mem_str(filter);
+
+	return ldap_create_assertion_control(d->ld, copy, 1, ret_control);
 }
 
 static int start_change(struct directory *d,
 			const struct directory_change *change, int *ret_id)
 {
-	CLEANUP(mem_free_p) char *filter = mem_str(change->assertion);
 	LDAPControl *controls[3] = { NULL, NULL, NULL };
-	int r;
+	size_t count = 0;
+	int r = LDAP_SUCCESS;
 
 	if (!d->ld)
 		return LDAP_SERVER_DOWN;
-	r = ldap_create_assertion_control(d->ld, filter, 1, &controls[0]);
+	if (change->assertion)
+		r = make_assertion(d, change->assertion, &controls[count++]);
 	if (r == LDAP_SUCCESS && d->can_post_read)
-		controls[1] = post_read_control();
+		controls[count] = post_read_control();
 	if (r == LDAP_SUCCESS)
 		r = send_change(d, change, controls, ret_id);
 	for (size_t i = 0; controls[i]; i++)

@@ -13,6 +13,7 @@ struct directory {
 	int64_t deadline_ms; /* boot clock; when looking has to end */
 	void *tls;	     /* the library's context, kept for its life */
 	char *tls_stamp;     /* owned; the files it was made of */
+	bool is_ad;
 	bool can_post_read;
 	char *contexts[DIRECTORY_CONTEXTS_MAX + 1]; /* owned, normal form */
 	size_t context_count;
@@ -56,16 +57,11 @@ void directory_describe(LDAP *ld, int code, char *text, size_t size);
 MUST_USE int directory_answer(struct directory *d, int id,
 			      LDAPMessage **ret_message);
 
-/* A search in two steps, so that several can be on their way. */
-struct directory_query {
-	const char *base;
-	int scope;
-	const char *filter;
-	const char *const *attributes; /* NULL-terminated */
-	int limit;		       /* entries, 0 for the server's own */
-};
+/* A search in two steps, so that several can be on their way.  controls:
+ * NULL-terminated, NULL for none. */
 MUST_USE int directory_send(struct directory *d,
-			    const struct directory_query *query, int *ret_id);
+			    const struct directory_query *query,
+			    LDAPControl **controls, int *ret_id);
 
 /*
  * Waits for all answers to a search.
@@ -75,3 +71,20 @@ MUST_USE int directory_send(struct directory *d,
  */
 MUST_USE int directory_wait(struct directory *d, int id,
 			    LDAPMessage **ret_message);
+
+/* What directory_wait() makes of an answer; takes owned. */
+MUST_USE int directory_judge(struct directory *d, LDAPMessage *owned,
+			     LDAPMessage **ret_message);
+
+/* The result code of a whole answer, or what kept us from reading it. */
+int directory_code(struct directory *d, LDAPMessage *message);
+
+/* A value as owned text.  Errors: ERR_CORRUPT for one with a NUL byte. */
+MUST_USE int directory_text(const struct berval *value, char **ret_text);
+
+/* directory_read() in two steps, so that several can be on their way. */
+MUST_USE int directory_send_read(struct directory *d, const char *name,
+				 int *ret_id);
+MUST_USE int directory_wait_read(struct directory *d, int id,
+				 struct directory_entry *ret_entry,
+				 bool *ret_found);

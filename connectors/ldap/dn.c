@@ -1,9 +1,12 @@
 #include "connectors/ldap/dn.h"
 
 #include <ldap.h>
+#include <locale.h>
+#include <wctype.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/text.h"
 
 static void dn_free_p(LDAPDN *dn)
 {
@@ -15,7 +18,17 @@ static void text_free_p(char **text)
 	ldap_memfree(*text);
 }
 
-static void lower(struct berval *bytes)
+/* The letters of every script.  The C library always has this one. */
+static locale_t all_letters(void)
+{
+	static locale_t letters;
+
+	if (!letters)
+		letters = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	return letters;
+}
+
+static void lower_ascii(struct berval *bytes)
 {
 	for (size_t i = 0; i < bytes->bv_len; i++) {
 		char c = bytes->bv_val[i];
@@ -23,6 +36,80 @@ static void lower(struct berval *bytes)
 		if (c >= 'A' && c <= 'Z')
 			bytes->bv_val[i] = (char)(c - 'A' + 'a');
 	}
+}
+
+/* Reads a character of two to four bytes out of well-formed UTF-8; returns how
+ * many, or 1 for ASCII. */
+static size_t read_letter(const uint8_t *at, wint_t *ret_letter)
+{
+	static const struct {
+		uint8_t first;
+		size_t bytes;
+		uint8_t mask;
+	} forms[] = { { 0xf0, 4, 0x07 }, { 0xe0, 3, 0x0f }, { 0xc0, 2, 0x1f } };
+	wint_t letter;
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		if (*at < forms[i].first)
+			continue;
+		letter = *at & forms[i].mask;
+		for (size_t k = 1; k < forms[i].bytes; k++)
+			letter = letter << 6 | (at[k] & 0x3f);
+		*ret_letter = letter;
+		return forms[i].bytes;
+	}
+	*ret_letter = *at;
+	return 1;
+}
+
+static size_t letter_bytes(wint_t letter)
+{
+	if (letter < 0x80)
+		return 1;
+	if (letter < 0x800)
+		return 2;
+	return letter < 0x10000 ? 3 : 4;
+}
+
+static void write_letter(uint8_t *at, wint_t letter, size_t bytes)
+{
+	static const uint8_t first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+
+	for (size_t k = bytes - 1; k > 0; k--) {
+		at[k] = (uint8_t)(0x80 | (letter & 0x3f));
+		letter >>= 6;
+	}
+	at[0] = (uint8_t)(first[bytes] | letter);
+}
+
+/*
+ * Other scripts' letters, where that keeps them what they are: of the same
+ * length, never into ASCII (a dotless i is no i), and back to the same letter.
+ */
+static void lower_others(struct berval *bytes)
+{
+	uint8_t *text = (uint8_t *)bytes->bv_val;
+	locale_t letters = all_letters();
+	size_t at = 0;
+
+	if (!letters || !text_is_utf8(slice_of(text, bytes->bv_len)))
+		return;
+	while (at < bytes->bv_len) {
+		wint_t letter;
+		size_t size = read_letter(text + at, &letter);
+		wint_t small = size > 1 ? towlower_l(letter, letters) : letter;
+
+		if (small != letter && letter_bytes(small) == size &&
+		    towupper_l(small, letters) == letter)
+			write_letter(text + at, small, size);
+		at += size;
+	}
+}
+
+static void lower(struct berval *bytes)
+{
+	lower_ascii(bytes);
+	lower_others(bytes);
 }
 
 static int compare_bytes(const struct berval *a, const struct berval *b)

@@ -1,11 +1,12 @@
 /*
  * Distinguished names (RFC 4514).  Names are compared and digested as text, so
- * there is one normal form of each: ASCII letters in lower case, the parts of a
+ * there is one normal form of each: letters in lower case, the parts of a
  * multi-valued RDN in order, no optional space, and every byte that is not
  * printable ASCII, and every special character, as backslash and two hex
- * digits.  Only what a schema alone can tell is left open (two spellings of an
- * attribute type, double spaces inside a value): for these, ask the directory
- * for its own spelling of the entry and normalise that.
+ * digits, however they were written.  Only what a schema alone can tell is left
+ * open (two spellings of an attribute type, double spaces inside a value, a
+ * letter with its accent apart): for these, ask the directory for its own
+ * spelling of the entry and normalise that.
  *
  * A comma in a normal form always parts two RDNs.
  */

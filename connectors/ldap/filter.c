@@ -33,7 +33,7 @@ static void put_value(struct buf *b, const struct filter_change *change)
 		filter_put_equals(b, "entryUUID", slice_str(change->uuid));
 	if (change->add)
 		buf_put_str(b, "(!");
-	filter_put_equals(b, "member", slice_str(change->member));
+	filter_put_equals(b, change->attribute, slice_str(change->member));
 	if (change->add)
 		buf_put_str(b, ")");
 }
@@ -54,17 +54,48 @@ static void put_others(struct buf *b, const struct filter_change *change)
 	/* An empty "or" is false (RFC 4526): nobody would stay. */
 	buf_put_str(b, "(|");
 	for (size_t i = 0; i < count; i++)
-		filter_put_equals(b, "member", slice_str(change->others[i]));
+		filter_put_equals(b, change->attribute,
+				  slice_str(change->others[i]));
 	buf_put_str(b, ")");
+}
+
+/* Ends an assertion so that it holds of every entry but this one. */
+static void put_others_are_free(struct buf *b, const char *name)
+{
+	buf_put_str(b, ")(!");
+	filter_put_equals(b, "entryDN", slice_str(name));
+	buf_put_str(b, "))");
+}
+
+static void put_lock(struct buf *b, const struct filter_lock *lock)
+{
+	if (lock->uuid)
+		filter_put_equals(b, "entryUUID", slice_str(lock->uuid));
+	if (lock->value)
+		filter_put_equals(b, lock->attribute, slice_str(lock->value));
+	else
+		buf_putf(b, "(!(%s=*))", lock->attribute);
 }
 
 void filter_put_assertion(struct buf *b, const struct filter_change *change)
 {
 	buf_put_str(b, "(|(&");
 	put_value(b, change);
-	if (!change->add)
+	if (!change->add && change->keeps_one)
 		put_others(b, change);
-	buf_put_str(b, ")(!");
-	filter_put_equals(b, "entryDN", slice_str(change->group));
-	buf_put_str(b, "))");
+	put_others_are_free(b, change->group);
+}
+
+void filter_put_lock_condition(struct buf *b, const struct filter_lock *lock)
+{
+	buf_put_str(b, "(&");
+	put_lock(b, lock);
+	buf_put_str(b, ")");
+}
+
+void filter_put_lock_assertion(struct buf *b, const struct filter_lock *lock)
+{
+	buf_put_str(b, "(|(&");
+	put_lock(b, lock);
+	put_others_are_free(b, lock->account);
 }

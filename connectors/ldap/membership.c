@@ -4,12 +4,13 @@
 #include "base/mem.h"
 #include "connectors/ldap/dn.h"
 
-enum { OTHERS_BYTES = 32 * 1024 };
+enum { OTHERS_BYTES = 32 * 1024, LOGIN_MAX = 256 };
 
 void change_clear(struct change *change)
 {
 	free(change->group);
 	free(change->member);
+	free(change->login);
 }
 
 void facts_clear(struct facts *facts)
@@ -18,48 +19,76 @@ void facts_clear(struct facts *facts)
 	directory_entry_clear(&facts->member);
 }
 
-void membership_free(struct membership *m)
+static const struct {
+	const char *action;
+	enum reach_part part;
+	bool add;
+	const char *inverse;
+} changes[] = {
+	{ "AddToGroup", REACH_GROUPS, true, "RemoveFromGroup" },
+	{ "RemoveFromGroup", REACH_GROUPS, false, "AddToGroup" },
+	{ "GrantRole", REACH_ROLES, true, "RevokeRole" },
+	{ "RevokeRole", REACH_ROLES, false, "GrantRole" },
+};
+
+static bool take_action(const char *action, struct change *change)
 {
-	if (!m)
-		return;
-	directory_close(m->directory);
-	free(m->base);
-	free(m);
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		if (strcmp(changes[i].action, action) != 0)
+			continue;
+		change->part = changes[i].part;
+		change->add = changes[i].add;
+		change->inverse = changes[i].inverse;
+		return true;
+	}
+	return false;
 }
 
-static int judge_names(const struct membership *m, const struct change *change,
+static int judge_names(const struct reach *reach, const struct change *change,
 		       struct connector_reply *reply)
 {
-	if (!dn_is_under(change->group, m->base))
-		return connector_refuse(reply, "out-of-base",
-					"the group does not lie under %s",
-					m->base);
-	if (strcmp(change->group, change->member) == 0)
+	reach_judge(reach, change->part, change->group, reply);
+	if (!is_refused(reply) && strcmp(change->group, change->member) == 0)
 		return connector_refuse(reply, "invalid",
 					"a group cannot be its own member");
 	return 0;
 }
 
-/* Reads {"member": name}, and nothing else. */
-int membership_take(const struct membership *m, const char *action,
+/* Reads {"member": name}, beside it maybe a login, and nothing else. */
+static bool take_parameters(const json_t *parameters, const char **ret_member,
+			    const char **ret_login)
+{
+	bool has_login = json_object_get(parameters, "login") != NULL;
+
+	*ret_member = json_text(parameters, "member", NULL);
+	*ret_login = json_text(parameters, "login", NULL);
+	if (has_login &&
+	    (!*ret_login || !**ret_login || strlen(*ret_login) > LOGIN_MAX))
+		return false;
+	return *ret_member && json_object_size(parameters) == 1u + has_login;
+}
+
+int membership_take(const struct reach *reach, const char *action,
 		    const char *resource, const json_t *parameters,
 		    struct change *change, struct connector_reply *reply)
 {
-	const char *member = json_text(parameters, "member", NULL);
+	const char *member, *login;
 
-	change->add = strcmp(action, "AddToGroup") == 0;
-	if (!change->add && strcmp(action, "RemoveFromGroup") != 0)
+	if (!take_action(action, change))
 		return connector_refuse(reply, "invalid", "unknown action");
-	if (!member || json_object_size(parameters) != 1)
+	if (!take_parameters(parameters, &member, &login))
 		return connector_refuse(reply, "invalid",
-					"parameters: exactly \"member\"");
+					"parameters: \"member\", and for a "
+					"posixGroup maybe \"login\"");
 	if (dn_normalise(resource, &change->group) < 0)
 		return connector_refuse(reply, "invalid", "resource: %s",
 					error_message());
 	if (dn_normalise(member, &change->member) < 0)
 		return connector_refuse(reply, "invalid", "member: %s",
 					error_message());
-	return judge_names(m, change, reply);
+	if (login)
+		change->login = mem_str(login);
+	return judge_names(reach, change, reply);
 }
 
 /* Puts the directory's own spelling of an entry in place of ours. */
@@ -89,134 +118,181 @@ static void find_others(const struct change *change, struct facts *facts)
 	}
 }
 
-/* An entry that is hidden from us looks like one that is gone.  At least our
- * base must be in sight before we say that something is gone. */
-static int see_base(const struct membership *m)
+static bool is_primary(const struct facts *facts)
 {
-	CLEANUP(directory_entry_clear) struct directory_entry base = { 0 };
-	bool found = false;
+	const struct directory_entry *group = &facts->group;
+	const struct directory_entry *member = &facts->member;
 
-	TRY(directory_read(m->directory, m->base, &base, &found));
-	if (!found)
-		return error_set(ERR_REFUSED,
-				 "base %s is not there, or is hidden from this "
-				 "account",
-				 m->base);
-	return 0;
+	if (!facts->member_found)
+		return false;
+	if (facts->is_ad)
+		return group->rid >= 0 && group->rid == member->primary_rid;
+	return facts->kind && facts->kind->by_login && group->gid >= 0 &&
+	       group->gid == member->gid;
+}
+
+/* The value that the group has or has not; NULL if nobody can tell. */
+static const char *value_now(const struct change *change,
+			     const struct facts *facts)
+{
+	if (!facts->kind)
+		return NULL;
+	if (facts->kind->by_login)
+		return change->login;
+	/* Active Directory forgets members that are gone, and refuses to
+	 * compare with them. */
+	return facts->is_ad && !facts->member_found ? NULL : change->member;
+}
+
+static int look_at_value(const struct reach *reach, struct change *change,
+			 struct facts *facts)
+{
+	const char *value;
+
+	if (facts->kind && facts->kind->by_login && !change->login &&
+	    facts->member.login)
+		change->login = mem_str(facts->member.login);
+	facts->primary = is_primary(facts);
+	value = value_now(change, facts);
+	if (!value)
+		return 0;
+	return directory_holds(reach->directory, change->group,
+			       facts->kind->attribute, value, &facts->holds);
 }
 
 /* Looks at the group and the member; change then bears their own names. */
-int membership_look(const struct membership *m, struct change *change,
+int membership_look(const struct reach *reach, struct change *change,
 		    struct facts *facts)
 {
-	struct directory *d = m->directory;
+	struct directory *d = reach->directory;
 
 	TRY(directory_connect(d));
+	facts->is_ad = directory_is_ad(d);
 	TRY(directory_read(d, change->group, &facts->group,
 			   &facts->group_found));
 	if (!facts->group_found)
-		return see_base(m);
+		return reach_see(reach, change->part);
+	facts->kind = group_kind_of(
+		facts->group.classes,
+		change->part == REACH_ROLES ? reach->role_attribute : NULL);
 	TRY(directory_read(d, change->member, &facts->member,
 			   &facts->member_found));
-	TRY(directory_holds(d, change->group, change->member, &facts->holds));
 	adopt(&change->group, &facts->group);
 	if (facts->member_found)
 		adopt(&change->member, &facts->member);
+	TRY(look_at_value(reach, change, facts));
 	find_others(change, facts);
 	return 0;
 }
 
-static int judge_type(const struct change *change, unsigned classes,
-		      struct connector_reply *reply)
+/* May a value of this kind of group be told? */
+static int judge_login(const struct change *change, const struct facts *facts,
+		       struct connector_reply *reply)
 {
-	const char *type = "no group";
+	const char *login = facts->member.login;
 
-	if (classes & DIRECTORY_GROUP_OF_NAMES)
-		return 0;
-	if (classes & DIRECTORY_GROUP_OF_UNIQUE_NAMES)
-		type = "a groupOfUniqueNames";
-	else if (classes & DIRECTORY_POSIX_GROUP)
-		type = "a posixGroup";
-	else if (classes & DIRECTORY_DYNAMIC_GROUP)
-		type = "a dynamic group";
-	return connector_refuse(reply, "wrong-type",
-				"%s is %s; only groupOfNames entries can be "
-				"changed",
-				change->group, type);
+	if (!facts->kind->by_login)
+		return change->login ? connector_refuse(
+					       reply, "invalid",
+					       "only a posixGroup has logins")
+				     : 0;
+	if (facts->member.classes & DIRECTORY_GROUPS)
+		return connector_refuse(reply, "wrong-type",
+					"%s is no account, and a posixGroup "
+					"holds logins",
+					change->member);
+	if (facts->member_found && !login)
+		return connector_refuse(reply, "wrong-type",
+					"%s has no uid, or several, so its "
+					"login cannot be told",
+					change->member);
+	if (facts->member_found && strcmp(login, change->login) != 0)
+		return connector_refuse(reply, "invalid",
+					"login: that of %s is another",
+					change->member);
+	if (!change->login)
+		return connector_refuse(reply, "invalid",
+					"login: needed, because %s is gone",
+					change->member);
+	return 0;
+}
+
+static int judge_removal(const struct change *change, const struct facts *facts,
+			 struct connector_reply *reply)
+{
+	if (facts->primary && !facts->holds)
+		return connector_refuse(reply, "primary-group",
+					"%s is the primary group of %s: that "
+					"needs another one first",
+					change->group, change->member);
+	if (facts->holds && facts->kind->needs_one && facts->other_count == 0)
+		return connector_refuse(reply, "last-member",
+					"%s is the last member of %s, and %s "
+					"cannot be empty",
+					change->member, change->group,
+					facts->kind->words);
+	return 0;
 }
 
 /* May this change be made at all, as things stand? */
-int membership_judge(const struct membership *m, const struct change *change,
+int membership_judge(const struct reach *reach, const struct change *change,
 		     const struct facts *facts, struct connector_reply *reply)
 {
 	if (!facts->group_found)
 		return connector_refuse(reply, "no-such-resource",
 					"there is no entry %s", change->group);
-	discard(judge_names(m, change, reply));
-	if (!membership_refused(reply))
-		discard(judge_type(change, facts->group.classes, reply));
-	if (membership_refused(reply))
+	discard(judge_names(reach, change, reply));
+	if (is_refused(reply))
 		return 0;
+	if (!facts->kind)
+		return connector_refuse(
+			reply, "wrong-type",
+			"%s is %s, which is no %s whose members are changed",
+			change->group, group_kind_other(facts->group.classes),
+			change->part == REACH_ROLES ? "role" : "group");
 	/* A removal must stay possible after the account is gone. */
 	if (change->add && !facts->member_found)
 		return connector_refuse(reply, "no-such-member",
 					"there is no entry %s", change->member);
-	if (!change->add && facts->holds && facts->other_count == 0)
-		return connector_refuse(reply, "last-member",
-					"%s is the last member of %s, and a "
-					"groupOfNames cannot be empty",
-					change->member, change->group);
-	return 0;
+	discard(judge_login(change, facts, reply));
+	if (is_refused(reply) || change->add)
+		return 0;
+	return judge_removal(change, facts, reply);
 }
 
-json_t *membership_state(bool holds)
+bool membership_stands(const struct change *change, const struct facts *facts)
+{
+	return change->add ? facts->holds || facts->primary : !facts->holds;
+}
+
+json_t *membership_state(bool holds, bool primary)
 {
 	json_t *state = json_object();
 
-	json_set_flag(state, "member", holds);
+	json_set_flag(state, "member", holds || primary);
+	if (primary)
+		json_set_flag(state, "primary", true);
 	return state;
 }
 
 int membership_read(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply)
 {
-	struct membership *m = self;
+	const struct reach *reach = self;
 	CLEANUP(change_clear) struct change change = { 0 };
 	CLEANUP(facts_clear) struct facts facts = { 0 };
 	json_t *answer;
 
-	TRY(membership_take(m, ask->action, ask->resource, ask->parameters,
+	TRY(membership_take(reach, ask->action, ask->resource, ask->parameters,
 			    &change, reply));
-	if (membership_refused(reply))
+	if (is_refused(reply))
 		return 0;
-	TRY(membership_look(m, &change, &facts));
+	TRY(membership_look(reach, &change, &facts));
 	answer = json_object();
-	json_set_flag(answer, "present", facts.holds == change.add);
-	json_set_new(answer, "state", membership_state(facts.holds));
+	json_set_flag(answer, "present", membership_stands(&change, &facts));
+	json_set_new(answer, "state",
+		     membership_state(facts.holds, facts.primary));
 	json_set_text(answer, "targetVersion", facts.group.version);
 	reply->result = answer;
-	return 0;
-}
-
-int membership_check(void *self, struct connector_reply *reply)
-{
-	struct membership *m = self;
-	int r = directory_connect(m->directory);
-
-	if (r == 0)
-		r = see_base(m);
-	if (r < 0)
-		return connector_refuse(reply, "unavailable", "%s",
-					error_message());
-	return 0;
-}
-
-int membership_normalise(void *self UNUSED, const char *resource,
-			 struct buf *out)
-{
-	CLEANUP(mem_free_p) char *name = NULL;
-
-	TRY(dn_normalise(resource, &name));
-	buf_put_str(out, name);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /*
- * Membership of groupOfNames entries: what AddToGroup and RemoveFromGroup would
- * change, changing it, and seeing what is the case.  The functions are those of
- * struct connector_ops, with a struct membership as their self.
+ * Membership of groups and of roles: what AddToGroup, RemoveFromGroup,
+ * GrantRole and RevokeRole would change, changing it, and seeing what is the
+ * case.  The functions are those of struct connector_ops, with a struct reach
+ * as their self.
  *
  * A plan names who gains or loses through the member that is asked for: that
  * account, or every account nested below that group.  An account which belongs
@@ -10,22 +11,8 @@
  */
 #pragma once
 
-#include "connectors/ldap/directory.h"
-#include "connectors/sdk/connector.h"
+#include "connectors/ldap/reach.h"
 
-enum { MEMBERSHIP_NESTED_MAX = 10000 }; /* names in one walk */
-
-struct membership {
-	struct directory *directory; /* owned */
-	char *base;		     /* owned, in normal form */
-};
-
-/* Accepts NULL. */
-void membership_free(struct membership *m);
-DEFINE_CLEANUP(struct membership *, membership_free)
-
-/* The connector's operations (sdk/connector.h): self is the membership. */
-int membership_check(void *self, struct connector_reply *reply);
 /* Reads the directory and says what the change would do. */
 int membership_plan(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply);
@@ -35,5 +22,3 @@ int membership_apply(void *self, const struct connector_order *order,
 /* Whether the after-state stands, by a fresh read. */
 int membership_read(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply);
-/* A DN in the one spelling that plans use.  Errors: ERR_SYNTAX. */
-int membership_normalise(void *self, const char *resource, struct buf *out);

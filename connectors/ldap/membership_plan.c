@@ -1,10 +1,13 @@
 #include "connectors/ldap/membership_private.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 
 const char *membership_value(const struct change *change,
 			     const struct facts *facts)
 {
+	if (facts->kind->by_login)
+		return change->login;
 	return change->add ? facts->member.spelling : change->member;
 }
 
@@ -14,15 +17,28 @@ struct filter_change membership_terms(const struct change *change,
 	return (struct filter_change){
 		.group = change->group,
 		.uuid = facts->group.uuid,
+		.attribute = facts->kind->attribute,
 		.member = membership_value(change, facts),
 		.add = change->add,
+		.keeps_one = facts->kind->needs_one,
 		.others = facts->others,
 		.other_count = facts->other_count,
 	};
 }
 
-/* What apply() will hold the directory to.  It is digested, so it names only
- * what the change depends on. */
+/* Entries are named by their GUIDs there, and the change itself fails when the
+ * value is there already or is not. */
+static json_t *ad_precondition(const struct change *change,
+			       const struct facts *facts)
+{
+	json_t *precondition = json_object();
+
+	json_set_text(precondition, "groupUuid", facts->group.uuid);
+	json_set_text(precondition, "memberUuid", facts->member.uuid);
+	json_set_flag(precondition, "member", !change->add);
+	return precondition;
+}
+
 int membership_precondition(const struct change *change,
 			    const struct facts *facts, json_t **ret)
 {
@@ -30,13 +46,17 @@ int membership_precondition(const struct change *change,
 	const struct filter_change terms = membership_terms(change, facts);
 	struct slice bytes;
 
+	if (facts->is_ad) {
+		*ret = ad_precondition(change, facts);
+		return 0;
+	}
 	filter_put_condition(&filter, &terms);
 	TRY(buf_finish(&filter, &bytes));
 	*ret = json_object();
 	json_set_text(*ret, "filter", buf_text(&filter));
 	if (change->add)
 		json_set_text(*ret, "memberUuid", facts->member.uuid);
-	else
+	else if (facts->kind->needs_one)
 		json_set_flag(*ret, "keepsOneMember", true);
 	return 0;
 }
@@ -74,16 +94,37 @@ static json_t *principals(const struct walk *walk)
 	return list;
 }
 
-static int put_principals(const struct membership *m,
-			  const struct change *change, json_t *plan,
+/* A login stands for every account that has it. */
+static int add_by_login(const struct reach *reach, const char *login,
+			struct walk *walk)
+{
+	CLEANUP(buf_clear) struct buf filter = BUF_INIT(FILTER_MAX);
+	const char *const *contexts;
+	size_t count = directory_contexts(reach->directory, &contexts);
+	struct slice bytes;
+
+	buf_put_str(&filter, "(&(objectClass=posixAccount)");
+	filter_put_equals(&filter, "uid", slice_str(login));
+	buf_put_str(&filter, ")");
+	TRY(buf_finish(&filter, &bytes));
+	for (size_t i = 0; i < count; i++)
+		TRY(directory_add_found(reach->directory, walk, contexts[i],
+					buf_text(&filter)));
+	return 0;
+}
+
+static int put_principals(const struct reach *reach,
+			  const struct change *change,
+			  const struct facts *facts, json_t *plan,
 			  struct connector_reply *reply)
 {
-	CLEANUP(walk_clear)
-	struct walk walk = WALK_INIT(MEMBERSHIP_NESTED_MAX);
+	CLEANUP(walk_clear) struct walk walk = WALK_INIT(REACH_NESTED_MAX);
 	json_t *list;
 
 	TRY(walk_add(&walk, change->member));
-	TRY(walk_run(&walk, directory_walk_down, m->directory));
+	if (facts->kind->by_login)
+		TRY(add_by_login(reach, change->login, &walk));
+	TRY(walk_run(&walk, directory_walk_down, reach->directory));
 	if (change->add && has_opaque(&walk))
 		return connector_refuse(reply, "wrong-type",
 					"a group at or below %s does not show "
@@ -98,15 +139,14 @@ static int put_principals(const struct membership *m,
 	return 0;
 }
 
-static int put_nesting(const struct membership *m, const struct change *change,
+static int put_nesting(const struct reach *reach, const struct change *change,
 		       json_t *plan)
 {
-	CLEANUP(walk_clear)
-	struct walk walk = WALK_INIT(MEMBERSHIP_NESTED_MAX);
+	CLEANUP(walk_clear) struct walk walk = WALK_INIT(REACH_NESTED_MAX);
 	json_t *list;
 
 	TRY(walk_add(&walk, change->group));
-	TRY(walk_run(&walk, directory_walk_up, m->directory));
+	TRY(directory_nesting(reach->directory, &walk));
 	walk_sort(&walk);
 	list = json_array();
 	for (size_t i = 0; i < walk.count; i++) {
@@ -118,67 +158,49 @@ static int put_nesting(const struct membership *m, const struct change *change,
 	return 0;
 }
 
-static json_t *member_object(const char *member)
+json_t *membership_parameters(const struct change *change,
+			      const struct facts *facts)
 {
 	json_t *object = json_object();
 
-	json_set_text(object, "member", member);
+	json_set_text(object, "member", change->member);
+	if (facts->kind->by_login)
+		json_set_text(object, "login", change->login);
 	return object;
 }
 
 static json_t *make_diff(const struct change *change, const struct facts *facts)
 {
 	json_t *diff = json_array();
-	json_t *row = json_object();
 
-	json_set_text(row, "op", change->add ? "add" : "delete");
-	json_set_text(row, "attribute", "member");
-	json_set_text(row, "value", membership_value(change, facts));
-	discard(json_array_append_new(diff, row));
+	reach_put_diff(diff, change->add ? "add" : "delete",
+		       facts->kind->attribute, membership_value(change, facts));
 	return diff;
 }
 
 /* Whoever is gone cannot be added again, so that removal has no undo. */
 static json_t *make_undo(const struct change *change, const struct facts *facts)
 {
-	json_t *undo;
-
 	if (!facts->member_found)
 		return json_null();
-	undo = json_object();
-	json_set_text(undo, "action",
-		      change->add ? "RemoveFromGroup" : "AddToGroup");
-	json_set_text(undo, "resource", change->group);
-	json_set_new(undo, "parameters", member_object(change->member));
-	return undo;
+	return reach_undo(change->inverse, change->group,
+			  membership_parameters(change, facts));
 }
 
 static void put_common(const struct change *change, const struct facts *facts,
 		       json_t *plan)
 {
+	bool stands = membership_stands(change, facts);
+
 	json_set_text(plan, "resource", change->group);
-	json_set_new(plan, "parameters", member_object(change->member));
-	json_set_new(plan, "before", membership_state(facts->holds));
-	json_set_new(plan, "after", membership_state(change->add));
+	json_set_new(plan, "parameters", membership_parameters(change, facts));
+	json_set_new(plan, "before",
+		     membership_state(facts->holds, facts->primary));
+	json_set_new(plan, "after",
+		     membership_state(stands ? facts->holds : change->add,
+				      facts->primary));
 	json_set_flag(plan, "atomic", true);
 	json_set_text(plan, "targetVersion", facts->group.version);
-}
-
-static void put_no_change(json_t *plan)
-{
-	json_set_flag(plan, "noChange", true);
-	json_set_new(plan, "diff", json_array());
-	json_set_new(plan, "undo", json_null());
-	json_set_new(plan, "precondition", json_object());
-}
-
-/* For an end nobody is counted: it must stay possible however many there are.
- */
-static void put_nobody(json_t *plan)
-{
-	json_set_int(plan, "blastRadius", 0);
-	json_set_new(plan, "gains", json_array());
-	json_set_new(plan, "loses", json_array());
 }
 
 static int put_change(const struct change *change, const struct facts *facts,
@@ -194,36 +216,44 @@ static int put_change(const struct change *change, const struct facts *facts,
 	return 0;
 }
 
+/* For an end nobody is counted: it must stay possible however many there are.
+ */
+static int put_people(const struct reach *reach, const struct change *change,
+		      const struct facts *facts, json_t *plan,
+		      struct connector_reply *reply)
+{
+	TRY(put_nesting(reach, change, plan));
+	if (membership_stands(change, facts))
+		return 0;
+	return put_principals(reach, change, facts, plan, reply);
+}
+
 int membership_plan(void *self, const struct connector_ask *ask,
 		    struct connector_reply *reply)
 {
-	struct membership *m = self;
+	const struct reach *reach = self;
 	CLEANUP(change_clear) struct change change = { 0 };
 	CLEANUP(facts_clear) struct facts facts = { 0 };
 	CLEANUP(json_put_p) json_t *plan = NULL;
 
-	TRY(membership_take(m, ask->action, ask->resource, ask->parameters,
+	TRY(membership_take(reach, ask->action, ask->resource, ask->parameters,
 			    &change, reply));
-	if (membership_refused(reply))
+	if (is_refused(reply))
 		return 0;
-	TRY(membership_look(m, &change, &facts));
-	TRY(membership_judge(m, &change, &facts, reply));
-	if (membership_refused(reply))
+	TRY(membership_look(reach, &change, &facts));
+	TRY(membership_judge(reach, &change, &facts, reply));
+	if (is_refused(reply))
 		return 0;
 	plan = json_object();
 	put_common(&change, &facts, plan);
-	put_nobody(plan);
-	if (ask->brief)
-		json_set_new(plan, "nestedIn", json_array());
-	else
-		TRY(put_nesting(m, &change, plan));
-	if (facts.holds == change.add)
-		put_no_change(plan);
+	reach_put_nobody(plan);
+	if (membership_stands(&change, &facts))
+		reach_put_no_change(plan);
 	else
 		TRY(put_change(&change, &facts, plan));
-	if (facts.holds != change.add && !ask->brief)
-		TRY(put_principals(m, &change, plan, reply));
-	if (!membership_refused(reply))
+	if (!ask->brief)
+		TRY(put_people(reach, &change, &facts, plan, reply));
+	if (!is_refused(reply))
 		reply->result = TAKE(plan);
 	return 0;
 }

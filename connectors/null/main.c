@@ -416,6 +416,7 @@ static const struct connector_info info = {
 	.version = WRIT_VERSION,
 	.actions = actions,
 	.enforces_precondition = true,
+	.pipeline = 64,
 	.config = config_rows,
 	.may_skip_orders = true,
 };

@@ -179,7 +179,8 @@ static int run(const struct connector_ops *ops, enum mode mode,
 	if (mode == MODE_CHECK)
 		return 0;
 	log_info("connector-ready", "target=%s", server.rules.target);
-	return rpc_serve(STDIN_FILENO, rpc_output_fd(), server_answer, &server);
+	return rpc_serve_together(STDIN_FILENO, rpc_output_fd(), server_answer,
+				  &server);
 }
 
 int connector_main(int argc, char **argv, const struct connector_ops *ops)

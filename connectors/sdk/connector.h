@@ -4,7 +4,7 @@
  * configuration, speaks the protocol (docs/connector-protocol.md), verifies
  * every order against the log before apply() is called, and answers.
  *
- * One thread, one message at a time; functions may block.
+ * One thread, one call after the other; functions may block.
  *
  * Three kinds of answer, never mixed up:
  *   a result    reply->result is set, 0 is returned
@@ -20,7 +20,11 @@
 #include "base/json.h"
 #include "base/schema.h"
 
-enum { CONNECTOR_DETAIL_MAX = 512 }; /* bytes of words with the NUL */
+enum {
+	CONNECTOR_DETAIL_MAX = 512,  /* bytes of words with the NUL */
+	CONNECTOR_SURVEY_MAX = 1000, /* rows of one answer of a survey */
+	CONNECTOR_PIPELINE = 16,     /* calls sent ahead unless a kind says */
+};
 
 /* One action of the kind; a row with action NULL ends the table. */
 struct connector_action {
@@ -39,6 +43,10 @@ struct connector_info {
 	const struct connector_action *actions;
 	/* The target itself refuses an apply whose precondition is gone. */
 	bool enforces_precondition;
+	/* How many calls may be sent ahead of their answers; 0:
+	 * CONNECTOR_PIPELINE.  An end that is asked for waits for those ahead
+	 * of it, so a slow target wants few. */
+	unsigned pipeline;
 	/* The kind's own members of the configuration, ended by a row without
 	 * a name.  The common ones (target, authority, approvers, drill) are
 	 * the kit's and stand beside them in the same file. */
@@ -75,6 +83,11 @@ struct connector_reply {
 	char reason[32];
 	char detail[CONNECTOR_DETAIL_MAX];
 };
+
+/* Reads more of the target than one action needs.  Refusals: "no-such-account",
+ * "invalid", "unsupported". */
+typedef int (*connector_survey_fn)(void *self, const json_t *params,
+				   struct connector_reply *reply);
 
 struct connector_ops {
 	const struct connector_info *info;
@@ -125,6 +138,13 @@ struct connector_ops {
 	 * Errors: ERR_SYNTAX for what cannot be a resource.
 	 */
 	int (*normalise)(void *self, const char *resource, struct buf *out);
+
+	/* Methods that a kind need not have; NULL: "unsupported".  params were
+	 * checked to have the members of docs/connector-protocol.md, which has
+	 * the shapes of the results, too. */
+	connector_survey_fn discover;
+	connector_survey_fn entitlements;
+	connector_survey_fn activity;
 };
 
 /* Makes reply a refusal and returns 0, so: return connector_refuse(...);

@@ -117,32 +117,50 @@ static bool shape_holds(struct check *check)
 
 /* ---- the log ---- */
 
+void order_head_clear(struct order_head *head)
+{
+	free(head->note);
+	head->note = NULL;
+}
+
 static bool checkpoint_holds(struct check *check)
 {
 	const char *note = json_text(check->order, "checkpoint", "");
+	struct order_head *head = check->rules->head;
 
 	if (!check->rules->vkey)
 		return refuse(check, "this connector has no authority");
+	if (head && head->note && !strcmp(head->note, note)) {
+		check->head = head->checkpoint;
+		return true;
+	}
 	if (checkpoint_open(slice_str(note), check->rules->vkey, &check->head) <
 	    0)
 		return refuse(check, "checkpoint: %s", error_message());
+	if (head) {
+		order_head_clear(head);
+		head->note = mem_str(note);
+		head->checkpoint = check->head;
+	}
 	return true;
 }
 
-static bool read_digest(const char *text, struct digest *ret_digest)
+/* bytes: its memory is used again and again. */
+static bool read_digest(const char *text, struct buf *bytes,
+			struct digest *ret_digest)
 {
-	CLEANUP(buf_clear) struct buf bytes = BUF_INIT(DIGEST_LEN);
-
-	if (text_from_base64(slice_str(text), &bytes) < 0 ||
-	    bytes.len != DIGEST_LEN)
+	buf_reset(bytes);
+	if (text_from_base64(slice_str(text), bytes) < 0 ||
+	    bytes->len != DIGEST_LEN)
 		return false;
-	memcpy(ret_digest->bytes, bytes.data, DIGEST_LEN);
+	memcpy(ret_digest->bytes, bytes->data, DIGEST_LEN);
 	return true;
 }
 
 /* holder: the order or its base, with "leaf", "index" and "proof". */
 static bool is_included(struct check *check, const json_t *holder)
 {
+	CLEANUP(buf_clear) struct buf bytes = BUF_INIT(DIGEST_LEN);
 	const json_t *proof = json_array_in(holder, "proof");
 	const char *leaf = json_text(holder, "leaf", "");
 	uint64_t index = (uint64_t)json_int(holder, "index", 0);
@@ -152,7 +170,7 @@ static bool is_included(struct check *check, const json_t *holder)
 	for (size_t i = 0; i < json_array_size(proof); i++) {
 		const char *node = json_string_value(json_array_get(proof, i));
 
-		if (!read_digest(node, &nodes.nodes[i]))
+		if (!read_digest(node, &bytes, &nodes.nodes[i]))
 			return refuse(check, "a node of the proof is damaged");
 		nodes.count++;
 	}
@@ -336,18 +354,40 @@ static bool end_holds(struct check *check)
 	return true;
 }
 
+static bool is_drill(const json_t *drill, const json_t *plan)
+{
+	return drill && same_member(drill, plan, "resource") &&
+	       same_member(drill, plan, "parameters");
+}
+
+/* Whether the plan is the drill's action, or its way back. */
+static bool is_action_of(struct check *check, const json_t *drill)
+{
+	const char *name = json_text(check->plan, "action", "");
+	const struct connector_action *action = find_action(
+		check->rules->ops->info, json_text(drill, "action", ""));
+
+	return action && (!strcmp(action->action, name) ||
+			  (action->inverse && !strcmp(action->inverse, name)));
+}
+
 static bool drill_holds(struct check *check)
 {
-	const json_t *drill = check->rules->drill;
+	const struct order_rules *rules = check->rules;
+	const json_t *drill;
+	size_t at;
 
 	if (!json_is_null(json_object_get(check->order, "base")))
 		return refuse(check, "a drill undoes nothing");
-	if (!drill)
+	if (!rules->drill && json_array_size(rules->drills) == 0)
 		return refuse(check, "this connector has no drill");
-	if (!same_member(drill, check->plan, "resource") ||
-	    !same_member(drill, check->plan, "parameters"))
-		return refuse(check, "it is not this connector's drill");
-	return true;
+	if (is_drill(rules->drill, check->plan))
+		return true;
+	json_array_foreach(rules->drills, at, drill) {
+		if (is_drill(drill, check->plan) && is_action_of(check, drill))
+			return true;
+	}
+	return refuse(check, "it is not this connector's drill");
 }
 
 static const struct {
@@ -361,6 +401,11 @@ static const struct {
 	{ "drill", drill_holds, true, false },
 };
 
+static bool is_late(int64_t not_after_ms)
+{
+	return clock_wall_ms() > not_after_ms + ORDER_LEEWAY_MS;
+}
+
 static bool time_holds(struct check *check)
 {
 	const char *text = json_text(check->plan, "notAfter", "");
@@ -368,7 +413,7 @@ static bool time_holds(struct check *check)
 	if (clock_parse(text, &check->not_after_ms) < 0 ||
 	    check->not_after_ms <= 0)
 		return refuse(check, "the plan does not say when it is void");
-	if (clock_wall_ms() > check->not_after_ms + ORDER_LEEWAY_MS)
+	if (is_late(check->not_after_ms))
 		return refuse(check, "the plan is void since %s", text);
 	return true;
 }
@@ -429,7 +474,7 @@ static bool is_new(struct check *check)
 	return false;
 }
 
-/* All must hold, in this order; the last one writes. */
+/* All must hold, in this order; the last one remembers. */
 static bool (*const checks[])(struct check *check) = {
 	shape_holds, checkpoint_holds, inclusion_holds, leaf_holds,
 	plan_holds,  resource_holds,   purpose_holds,	is_new,
@@ -462,7 +507,22 @@ bool order_verify(const struct order_rules *rules, const json_t *order,
 			return false;
 	fill(ret_order, TAKE(check.plan), check.index, check.execution);
 	memcpy(ret_order->request, check.request, sizeof(check.request));
+	ret_order->not_after_ms = check.not_after_ms;
 	return true;
+}
+
+int order_record(const struct order_rules *rules)
+{
+	return rules->seen ? seen_sync(rules->seen) : 0;
+}
+
+bool order_in_time(const struct order *order, struct connector_reply *reply)
+{
+	if (order->not_after_ms == 0 || !is_late(order->not_after_ms))
+		return true;
+	discard(connector_refuse(reply, "order",
+				 "the plan became void while it waited"));
+	return false;
 }
 
 int order_release(const struct order_rules *rules, const struct order *order)

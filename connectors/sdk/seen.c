@@ -15,12 +15,10 @@ enum {
 	LINE_BYTES_MAX = SEEN_EXECUTION_MAX + 32,
 	/* The file is written anew beyond this and twice what it must hold. */
 	LINES_MAX = 4 * SEEN_MAX,
+	/* Lines added and not synced; an order has two, a release one more. */
+	WAITING_LINES_MAX = 256,
+	WAITING_BYTES_MAX = (WAITING_LINES_MAX + 3) * LINE_BYTES_MAX,
 	FILE_BYTES_MAX = (LINES_MAX + 3 * SEEN_REQUESTS_MAX) * LINE_BYTES_MAX,
-};
-
-struct entry {
-	uint64_t index;
-	char execution[SEEN_EXECUTION_MAX];
 };
 
 /* A request that must not be carried out again. */
@@ -39,7 +37,11 @@ struct seen {
 	size_t count;
 	struct map *requests;  /* name -> spent, owned */
 	uint64_t forgotten_ms; /* the latest end of what was dropped */
-	struct entry entries[SEEN_MAX];
+	struct buf waiting;    /* lines that are not in the file yet */
+	size_t waiting_lines;
+	/* Apart, because each order looks through all indices. */
+	uint64_t indices[SEEN_MAX];
+	char executions[SEEN_MAX][SEEN_EXECUTION_MAX];
 };
 
 static bool is_execution(const char *text)
@@ -50,23 +52,21 @@ static bool is_execution(const char *text)
 	return len > 0 && len < SEEN_EXECUTION_MAX && !text[len];
 }
 
-/* Keeps an entry, dropping the lowest when there are too many. */
+/* Keeps a leaf, dropping the lowest when there are too many. */
 static void keep(struct seen *seen, const char *execution, uint64_t index)
 {
 	size_t lowest = 0;
 
 	if (seen->count == SEEN_MAX) {
 		for (size_t i = 1; i < SEEN_MAX; i++)
-			if (seen->entries[i].index <
-			    seen->entries[lowest].index)
+			if (seen->indices[i] < seen->indices[lowest])
 				lowest = i;
-		seen->floor = seen->entries[lowest].index + 1;
+		seen->floor = seen->indices[lowest] + 1;
 	} else {
 		lowest = seen->count++;
 	}
-	seen->entries[lowest].index = index;
-	snprintf(seen->entries[lowest].execution, SEEN_EXECUTION_MAX, "%s",
-		 execution);
+	seen->indices[lowest] = index;
+	snprintf(seen->executions[lowest], SEEN_EXECUTION_MAX, "%s", execution);
 }
 
 static void spend(struct seen *seen, const char *request, int64_t not_after_ms)
@@ -234,14 +234,16 @@ static int write_anew(struct seen *seen)
 		buf_putf(&text, "spent %s %" PRId64 "\n", name,
 			 spent->not_after_ms);
 	for (size_t i = 0; i < seen->count; i++)
-		buf_putf(&text, "%" PRIu64 " %s\n", seen->entries[i].index,
-			 seen->entries[i].execution);
+		buf_putf(&text, "%" PRIu64 " %s\n", seen->indices[i],
+			 seen->executions[i]);
 	TRY(buf_finish(&text, &bytes));
 	TRY(file_write(seen->path, bytes, 0600));
 	fd_close_p(&seen->fd);
 	seen->fd = open(seen->path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (seen->fd < 0)
 		return error_sys("open '%s'", seen->path);
+	buf_reset(&seen->waiting);
+	seen->waiting_lines = 0;
 	seen->lines = must_hold(seen);
 	seen->lines_max = LINES_MAX + 2 * seen->lines;
 	return 0;
@@ -270,6 +272,7 @@ int seen_open(const char *path, int64_t over_ms, struct seen **ret_seen)
 	seen->lock_fd = -1;
 	seen->path = mem_str(path);
 	seen->requests = map_new();
+	seen->waiting = (struct buf)BUF_INIT(WAITING_BYTES_MAX);
 	r = load(seen, over_ms);
 	if (r < 0)
 		return error_context(r, "'%s'", path);
@@ -285,6 +288,7 @@ void seen_close(struct seen *seen)
 	fd_close_p(&seen->lock_fd);
 	forget(seen, INT64_MAX);
 	map_free(seen->requests);
+	buf_clear(&seen->waiting);
 	free(seen->path);
 	free(seen);
 }
@@ -308,47 +312,58 @@ const char *seen_objection(const struct seen *seen,
 	if (order->index < seen->floor)
 		return "its leaf is older than what is remembered";
 	for (size_t i = 0; i < seen->count; i++) {
-		const struct entry *entry = &seen->entries[i];
-
-		if (entry->index == order->index)
+		if (seen->indices[i] < order->index)
+			continue;
+		if (seen->indices[i] == order->index)
 			return "its leaf has served already";
-		if (order->index < entry->index &&
-		    !strcmp(entry->execution, order->execution))
+		if (!strcmp(seen->executions[i], order->execution))
 			return "a later leaf of its execution has served";
 	}
 	return request_objection(seen, order);
 }
 
-/* Appends whole lines, or begins the file anew when it has grown too long;
- * what they say is kept already. */
-static int put_lines(struct seen *seen, const char *lines, size_t count)
+/* Writes what waits, or begins the file anew when it has grown too long; what
+ * the lines say is kept already. */
+static int write_waiting(struct seen *seen)
 {
-	size_t len = strlen(lines);
+	struct slice lines;
 
 	if (seen->lines >= seen->lines_max)
 		return write_anew(seen);
-	if (write(seen->fd, lines, len) != (ssize_t)len)
+	TRY(buf_finish(&seen->waiting, &lines));
+	if (write(seen->fd, lines.ptr, lines.len) != (ssize_t)lines.len)
 		return error_sys("write '%s'", seen->path);
 	if (fdatasync(seen->fd) < 0)
 		return error_sys("sync '%s'", seen->path);
-	seen->lines += count;
+	seen->lines += seen->waiting_lines;
+	buf_reset(&seen->waiting);
+	seen->waiting_lines = 0;
 	return 0;
 }
 
-static int put(struct seen *seen, const char *lines, size_t count)
+static int broken(const struct seen *seen)
 {
-	int r = put_lines(seen, lines, count);
+	return error_set(ERR_BROKEN, "an earlier write to '%s' failed",
+			 seen->path);
+}
 
-	if (r < 0)
-		seen->broken = true;
+int seen_sync(struct seen *seen)
+{
+	int r;
+
+	if (seen->broken)
+		return broken(seen);
+	if (seen->waiting_lines == 0)
+		return 0;
+	r = write_waiting(seen);
+	seen->broken = r < 0;
 	return r;
 }
 
 static int judge(const struct seen *seen, const struct seen_order *order)
 {
 	if (seen->broken)
-		return error_set(ERR_BROKEN, "an earlier write to '%s' failed",
-				 seen->path);
+		return broken(seen);
 	if (!is_execution(order->execution) || order->index == UINT64_MAX)
 		return error_set(ERR_SYNTAX, "'%s' is no execution",
 				 order->execution);
@@ -361,36 +376,35 @@ static int judge(const struct seen *seen, const struct seen_order *order)
 
 int seen_add(struct seen *seen, const struct seen_order *order, int64_t over_ms)
 {
-	char lines[2 * LINE_BYTES_MAX];
-	int len = 0;
-
 	TRY(judge(seen, order));
-	if (seen->lines >= seen->lines_max ||
+	if (seen->lines + seen->waiting_lines >= seen->lines_max ||
 	    map_count(seen->requests) >= SEEN_REQUESTS_MAX)
 		forget(seen, over_ms);
 	if (order->request && map_count(seen->requests) >= SEEN_REQUESTS_MAX)
 		return error_set(ERR_LIMIT, "too many requests at a time");
+	if (seen->waiting_lines >= WAITING_LINES_MAX)
+		TRY(seen_sync(seen));
 	if (order->request) {
 		spend(seen, order->request, order->not_after_ms);
-		len = snprintf(lines, sizeof(lines), "spent %s %" PRId64 "\n",
-			       order->request, order->not_after_ms);
+		buf_putf(&seen->waiting, "spent %s %" PRId64 "\n",
+			 order->request, order->not_after_ms);
+		seen->waiting_lines++;
 	}
 	keep(seen, order->execution, order->index);
-	snprintf(lines + len, sizeof(lines) - (size_t)len, "%" PRIu64 " %s\n",
-		 order->index, order->execution);
-	return put(seen, lines, order->request ? 2 : 1);
+	buf_putf(&seen->waiting, "%" PRIu64 " %s\n", order->index,
+		 order->execution);
+	seen->waiting_lines++;
+	return 0;
 }
 
 int seen_release(struct seen *seen, const char *request)
 {
-	char line[LINE_BYTES_MAX];
-
 	if (seen->broken)
-		return error_set(ERR_BROKEN, "an earlier write to '%s' failed",
-				 seen->path);
+		return broken(seen);
 	if (!map_get(seen->requests, request))
 		return 0;
-	snprintf(line, sizeof(line), "free %s\n", request);
 	free(map_remove(seen->requests, request));
-	return put(seen, line, 1);
+	buf_putf(&seen->waiting, "free %s\n", request);
+	seen->waiting_lines++;
+	return seen_sync(seen);
 }

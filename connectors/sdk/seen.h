@@ -51,8 +51,8 @@ const char *seen_objection(const struct seen *seen,
 			   const struct seen_order *order);
 
 /*
- * Adds an order without objection; it is on disk when this returns 0.  After a
- * failure to write every further call is ERR_BROKEN.
+ * Adds an order without objection: from now on seen_objection() knows it, but
+ * nothing may be done for it before seen_sync().
  *
  * over_ms: requests that end before it are refused for that by the caller; they
  *   may be forgotten.
@@ -60,6 +60,10 @@ const char *seen_objection(const struct seen *seen,
  */
 MUST_USE int seen_add(struct seen *seen, const struct seen_order *order,
 		      int64_t over_ms);
+
+/* Has all that was added on disk when it returns 0.  After a failure to write
+ * every further call is ERR_BROKEN.  Errors: ERR_IO, ERR_BROKEN. */
+MUST_USE int seen_sync(struct seen *seen);
 
 /* The request was refused and certainly nothing happened: another leaf of it
  * may serve.  Errors: ERR_IO, ERR_BROKEN; it then stays spent. */

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/frame.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/yaml.h"
-#include "connect/rpc.h"
 
 enum {
 	PATH_BYTES_MAX = 4096,
@@ -61,6 +61,21 @@ static const struct schema drill_rows[] = {
 	END,
 };
 
+static const struct schema action_drill_rows[] = {
+	{ "action", SCHEMA_TEXT, true, 1, 64, NULL, NULL,
+	  "what is tried; its inverse takes it back" },
+	{ "resource", SCHEMA_TEXT, true, 1, RESOURCE_MAX, NULL, NULL,
+	  "the resource, as plan names it" },
+	{ "parameters", SCHEMA_MAP, true, 0, 64, NULL, any_row,
+	  "its only parameters" },
+	END,
+};
+
+static const struct schema action_drill_row[] = {
+	{ "drill", SCHEMA_OBJECT, true, 0, 0, NULL, action_drill_rows, NULL },
+	END,
+};
+
 static const struct schema common_rows[] = {
 	{ "target", SCHEMA_NAME, true, 0, 0, NULL, NULL,
 	  "the target's name in the inventory" },
@@ -70,6 +85,8 @@ static const struct schema common_rows[] = {
 	  "whose signatures orders need" },
 	{ "drill", SCHEMA_OBJECT, false, 0, 0, NULL, drill_rows,
 	  "what may be tried and undone" },
+	{ "drills", SCHEMA_LIST, false, 0, 16, NULL, action_drill_row,
+	  "the same for further actions" },
 	END,
 };
 
@@ -144,6 +161,7 @@ static int open_authority(struct server *server)
 	TRY(seen_open(json_text(rows, "state", ""),
 		      clock_wall_ms() - ORDER_LEEWAY_MS, &server->seen));
 	server->rules.vkey = &server->vkey;
+	server->rules.head = &server->head;
 	server->rules.seen = server->seen;
 	return 0;
 }
@@ -204,6 +222,7 @@ int server_open(const struct connector_ops *ops, struct slice config,
 	server->rules.target = json_text(server->config, "target", "");
 	server->rules.build = server->build;
 	server->rules.drill = json_object_in(server->config, "drill");
+	server->rules.drills = json_array_in(server->config, "drills");
 	TRY(open_authority(server));
 	return open_approvers(server);
 }
@@ -213,6 +232,7 @@ void server_close(struct server *server)
 	if (server->self)
 		server->ops->close(server->self);
 	seen_close(server->seen);
+	order_head_clear(&server->head);
 	approvers_free(server->approvers);
 	json_decref(server->always);
 	json_decref(server->config);
@@ -235,6 +255,26 @@ static const struct schema read_rows[] = { ASK_ROWS, END };
 static const struct schema plan_rows[] = {
 	ASK_ROWS,
 	{ "brief", SCHEMA_FLAG, false, 0, 0, NULL, NULL, NULL },
+	END,
+};
+
+static const struct schema discover_rows[] = {
+	{ "cursor", SCHEMA_TEXT, false, 1, RESOURCE_MAX, NULL, NULL, NULL },
+	{ "limit", SCHEMA_INT, false, 1, CONNECTOR_SURVEY_MAX, NULL, NULL,
+	  NULL },
+	END,
+};
+
+static const struct schema account_rows[] = {
+	{ "account", SCHEMA_TEXT, true, 1, RESOURCE_MAX, NULL, NULL, NULL },
+	END,
+};
+
+static const struct schema activity_rows[] = {
+	{ "account", SCHEMA_TEXT, true, 1, RESOURCE_MAX, NULL, NULL, NULL },
+	{ "since", SCHEMA_TIME, true, 0, 0, NULL, NULL, NULL },
+	{ "limit", SCHEMA_INT, false, 1, CONNECTOR_SURVEY_MAX, NULL, NULL,
+	  NULL },
 	END,
 };
 
@@ -262,6 +302,32 @@ static json_t *describe_actions(const struct connector_info *info)
 	return actions;
 }
 
+/* What reads more of the target, by method; NULL where the kind has none. */
+static connector_survey_fn survey_of(const struct connector_ops *ops,
+				     enum connect_method method)
+{
+	if (method == CONNECT_DISCOVER)
+		return ops->discover;
+	return method == CONNECT_ENTITLEMENTS ? ops->entitlements
+					      : ops->activity;
+}
+
+/* Names the methods of this kind that not all have. */
+static void describe_surveys(const struct connector_ops *ops, json_t *result)
+{
+	json_t *names = json_array();
+
+	for (int i = CONNECT_READ + 1; i < CONNECT_METHOD_COUNT; i++) {
+		enum connect_method method = (enum connect_method)i;
+
+		if (survey_of(ops, method))
+			json_array_append_new(
+				names,
+				json_string(connect_method_name(method)));
+	}
+	json_set_new(result, "reads", names);
+}
+
 static int describe(struct server *server, const json_t *params UNUSED,
 		    struct connector_reply *reply)
 {
@@ -275,9 +341,15 @@ static int describe(struct server *server, const json_t *params UNUSED,
 	json_set_new(result, "actions", describe_actions(info));
 	json_set_flag(result, "enforcesPrecondition",
 		      info->enforces_precondition);
+	json_set_int(result, "pipeline",
+		     info->pipeline ? info->pipeline : CONNECTOR_PIPELINE);
 	if (server->rules.drill)
 		json_object_set(result, "drill",
 				(json_t *)(uintptr_t)server->rules.drill);
+	if (server->rules.drills)
+		json_object_set(result, "drills",
+				(json_t *)(uintptr_t)server->rules.drills);
+	describe_surveys(server->ops, result);
 	reply->result = result;
 	return 0;
 }
@@ -354,26 +426,60 @@ static void refusal_as_result(struct connector_reply *reply)
 	json_set_text(reply->result, "detail", reply->detail);
 }
 
-static int apply(struct server *server, const json_t *params,
-		 struct connector_reply *reply)
-{
-	const json_t *text = json_object_get(params, "order");
-	CLEANUP(order_clear) struct order order = { 0 };
-	bool holds =
-		server->trusts
-			? order_trust(server->ops->info, text, &order, reply)
-			: order_verify(&server->rules, text, &order, reply);
+/* The order of an apply, between its verification and its answer. */
+struct job {
+	struct rpc_request request;
+	struct rpc_fault fault; /* code 0: none */
+	const struct method_row *row;
+	struct order order;
+	bool holds; /* the order does */
+	struct connector_reply reply;
+};
 
-	if (holds)
-		TRY(server->ops->apply(server->self, &order.view, reply));
+/* Verifies the order of a job; what is wrong with it is told in its reply. */
+static void verify(struct server *server, struct job *job)
+{
+	const json_t *text = json_object_get(job->request.params, "order");
+
+	job->holds = server->trusts ? order_trust(server->ops->info, text,
+						  &job->order, &job->reply)
+				    : order_verify(&server->rules, text,
+						   &job->order, &job->reply);
+}
+
+static int apply(struct server *server, struct job *job)
+{
+	struct connector_reply *reply = &job->reply;
+
+	if (job->holds && order_in_time(&job->order, reply))
+		TRY(server->ops->apply(server->self, &job->order.view, reply));
 	if (reply->result || !reply->reason[0])
 		return 0;
 	/* What cannot be written stays spent; the file is broken then, and all
 	 * that follows is refused. */
-	if (holds && order_release(&server->rules, &order) < 0)
-		log_error("state-not-written", "order=%s", order.execution);
+	if (job->holds && order_release(&server->rules, &job->order) < 0)
+		log_error("state-not-written", "order=%s",
+			  job->order.execution);
 	refusal_as_result(reply);
 	return 0;
+}
+
+static int discover(struct server *server, const json_t *params,
+		    struct connector_reply *reply)
+{
+	return server->ops->discover(server->self, params, reply);
+}
+
+static int entitlements(struct server *server, const json_t *params,
+			struct connector_reply *reply)
+{
+	return server->ops->entitlements(server->self, params, reply);
+}
+
+static int activity(struct server *server, const json_t *params,
+		    struct connector_reply *reply)
+{
+	return server->ops->activity(server->self, params, reply);
 }
 
 struct method_row {
@@ -388,9 +494,20 @@ static const struct method_row methods[] = {
 	{ CONNECT_DESCRIBE, describe, no_rows, "unavailable" },
 	{ CONNECT_CHECK, check, no_rows, "unavailable" },
 	{ CONNECT_PLAN, plan, plan_rows, "unavailable" },
-	{ CONNECT_APPLY, apply, apply_rows, "unknown" },
+	/* NULL: apply(), whose order was verified before. */
+	{ CONNECT_APPLY, NULL, apply_rows, "unknown" },
 	{ CONNECT_READ, read_back, read_rows, "unavailable" },
+	{ CONNECT_DISCOVER, discover, discover_rows, "unavailable" },
+	{ CONNECT_ENTITLEMENTS, entitlements, account_rows, "unavailable" },
+	{ CONNECT_ACTIVITY, activity, activity_rows, "unavailable" },
 };
+
+/* Whether this kind has the method; all have the first five. */
+static bool is_offered(const struct connector_ops *ops,
+		       enum connect_method method)
+{
+	return method <= CONNECT_READ || survey_of(ops, method);
+}
 
 static const struct method_row *find_row(const char *name)
 {
@@ -409,11 +526,13 @@ static const char *reason_of(const struct method_row *row, int r)
 	return row->failed;
 }
 
-static void run(struct server *server, const struct method_row *row,
-		const json_t *params, struct connector_reply *reply,
-		struct rpc_fault *fault)
+/* Runs what a job asks; what goes wrong is told in its fault. */
+static void run(struct server *server, struct job *job)
 {
-	int r = row->handler(server, params, reply);
+	const struct method_row *row = job->row;
+	struct connector_reply *reply = &job->reply;
+	int r = row->handler ? row->handler(server, job->request.params, reply)
+			     : apply(server, job);
 
 	if (r < 0) {
 		json_decref(TAKE(reply->result));
@@ -425,59 +544,125 @@ static void run(struct server *server, const struct method_row *row,
 	/* A kind that answers neither is broken; it may have acted. */
 	if (!reply->reason[0])
 		discard(connector_refuse(reply, row->failed, "no answer"));
-	discard(rpc_fault_set(fault, RPC_REFUSED, reply->reason, "%s",
+	discard(rpc_fault_set(&job->fault, RPC_REFUSED, reply->reason, "%s",
 			      reply->detail));
 }
 
-/* Runs a request's method; what goes wrong is told in fault. */
-static void dispatch(struct server *server, const struct rpc_request *request,
-		     struct connector_reply *reply, struct rpc_fault *fault)
+/* Finds the method of a request that could be read. */
+static void find_method(struct server *server, struct job *job)
 {
-	const struct method_row *row = find_row(request->method);
+	const struct method_row *row = find_row(job->request.method);
 	CLEANUP(json_put_p) json_t *faults = NULL;
 
-	if (!row) {
-		discard(rpc_fault_set(fault, RPC_METHOD, "unsupported",
+	if (!row || !is_offered(server->ops, row->method)) {
+		discard(rpc_fault_set(&job->fault, RPC_METHOD, "unsupported",
 				      "no such method"));
 		return;
 	}
-	schema_check(row->params, request->params, NULL, &faults);
+	schema_check(row->params, job->request.params, NULL, &faults);
 	if (json_array_size(faults) > 0) {
 		discard(rpc_fault_set(
-			fault, RPC_PARAMS, "malformed", "params at '%s'",
+			&job->fault, RPC_PARAMS, "malformed", "params at '%s'",
 			json_text(json_array_get(faults, 0), "at", "?")));
 		return;
 	}
-	run(server, row, request->params, reply, fault);
+	job->row = row;
+}
+
+/* Reads a message, and verifies its order if it has one. */
+static void begin(struct server *server, struct slice body, struct job *job)
+{
+	job->request.id = -1;
+	rpc_request_parse(body, SIZE_MAX, &job->request, &job->fault);
+	if (!job->fault.code)
+		find_method(server, job);
+	if (job->row && job->row->method == CONNECT_APPLY)
+		verify(server, job);
+}
+
+/* Writes down that the orders of all jobs were seen; if that cannot be, none of
+ * them holds. */
+static void record(struct server *server, struct job *jobs, size_t count)
+{
+	if (server->trusts || order_record(&server->rules) == 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!jobs[i].holds)
+			continue;
+		jobs[i].holds = false;
+		discard(connector_refuse(&jobs[i].reply, "state", "%s",
+					 error_message()));
+	}
 }
 
 /* Writes the result, or an error where it does not fit or is no JSON. */
-static int put_result(struct buf *out, const struct rpc_request *request,
-		      json_t *result)
+static int put_result(struct buf *out, struct job *job)
 {
-	bool apply_asked = !strcmp(request->method, "apply");
 	struct rpc_fault fault = { 0 };
 
-	if (rpc_put_result(out, request->id, result) == 0)
+	if (rpc_put_result(out, job->request.id, TAKE(job->reply.result)) == 0)
 		return 0;
 	discard(rpc_fault_set(&fault, RPC_REFUSED,
-			      apply_asked ? "unknown" : "too-large", "%s",
-			      error_message()));
+			      job->row->method == CONNECT_APPLY ? "unknown"
+								: "too-large",
+			      "%s", error_message()));
 	buf_clear(out);
-	return rpc_put_fault(out, request->id, &fault);
+	return rpc_put_fault(out, job->request.id, &fault);
 }
 
-int server_answer(void *cookie, struct slice body, struct buf *reply)
+/* What was lent leaves in the one answer and stays nowhere here. */
+static void wipe_secret(json_t **secret)
 {
-	CLEANUP(rpc_request_clear) struct rpc_request request = { 0 };
-	struct connector_reply answer = { 0 };
-	struct rpc_fault fault = { 0 };
+	const char *name;
+	json_t *value;
 
-	rpc_request_parse(body, SIZE_MAX, &request, &fault);
-	if (fault.code)
-		return rpc_put_fault(reply, -1, &fault);
-	dispatch(cookie, &request, &answer, &fault);
-	if (fault.code)
-		return rpc_put_fault(reply, request.id, &fault);
-	return put_result(reply, &request, answer.result);
+	json_object_foreach(*secret, name, value) {
+		const char *text = json_string_value(value);
+
+		if (text)
+			mem_wipe((char *)(uintptr_t)text, strlen(text));
+	}
+	json_decref(*secret);
+}
+
+static int finish(struct server *server, struct job *job,
+		  const struct rpc_sink *sink)
+{
+	CLEANUP(buf_clear) struct buf out = BUF_INIT(FRAME_MAX);
+	CLEANUP(wipe_secret) json_t *secret = NULL;
+
+	if (job->row)
+		run(server, job);
+	secret = json_incref(json_object_get(job->reply.result, "secret"));
+	if (job->fault.code)
+		TRY(rpc_put_fault(&out, job->request.id, &job->fault));
+	else
+		TRY(put_result(&out, job));
+	return sink->put(sink->cookie, buf_slice(&out));
+}
+
+static void job_clear(struct job *job)
+{
+	rpc_request_clear(&job->request);
+	order_clear(&job->order);
+	json_decref(job->reply.result);
+}
+
+int server_answer(void *cookie, const struct slice *bodies, size_t count,
+		  const struct rpc_sink *sink)
+{
+	struct server *server = cookie;
+	CLEANUP(mem_free_p)
+	struct job *jobs = mem_array(count, sizeof(*jobs));
+	int r = 0;
+
+	for (size_t i = 0; i < count; i++)
+		begin(server, bodies[i], &jobs[i]);
+	record(server, jobs, count);
+	for (size_t i = 0; i < count; i++) {
+		if (r == 0)
+			r = finish(server, &jobs[i], sink);
+		job_clear(&jobs[i]);
+	}
+	return r;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "connect/protocol.h"
+#include "connect/rpc.h"
 #include "connectors/sdk/order.h"
 
 struct server {
@@ -11,6 +12,7 @@ struct server {
 	char build[DIGEST_TEXT_LEN];
 	bool trusts; /* verifyOrders: false */
 	struct note_vkey vkey;
+	struct order_head head;
 	struct seen *seen;	     /* owned */
 	struct approvers *approvers; /* owned */
 	json_t *always;		     /* owned */
@@ -29,8 +31,13 @@ MUST_USE int server_open(const struct connector_ops *ops, struct slice config,
 			 const char *build, struct server *ret_server);
 void server_close(struct server *server);
 
-/* Answers one message; an rpc_answer_fn, cookie is the struct server. */
-MUST_USE int server_answer(void *cookie, struct slice body, struct buf *reply);
+/*
+ * Answers messages that came in together, in order; an rpc_together_fn, cookie
+ * is the struct server.  All their orders are verified and written down as seen
+ * first, with one sync, and then carried out.
+ */
+MUST_USE int server_answer(void *cookie, const struct slice *bodies,
+			   size_t count, const struct rpc_sink *sink);
 
 /* The rows of the configuration that all kinds share, ended by one without a
  * name; for --help. */

@@ -8,7 +8,9 @@ const struct schema body_change[] = {
 	{ "manifests", SCHEMA_LIST, .required = true, .min = 1, .max = 1024,
 	  .rows = &any_row },
 	{ "dryRun", SCHEMA_FLAG, .help = "only show what would change" },
-	{ "prune", SCHEMA_FLAG, .help = "not built: must be false" },
+	{ "prune", SCHEMA_FLAG,
+	  .help = "what is not listed is removed, once what it holds has "
+		  "ended" },
 	{ "signed", SCHEMA_OBJECT, .rows = body_signed },
 	{ 0 },
 };
@@ -23,12 +25,6 @@ static bool change_is_fit(struct http_exchange *x, const json_t *body)
 {
 	bool preview = json_flag(body, "dryRun", false);
 
-	if (json_flag(body, "prune", false)) {
-		http_reply_problem(x, 422, "prune",
-				   "Removing what is not listed is not built.",
-				   NULL);
-		return false;
-	}
 	if (!preview && !json_object_get(body, "signed")) {
 		http_reply_problem(x, 422, "unsigned",
 				   "A change carries a signed statement, or "
@@ -50,21 +46,18 @@ void changes_post(struct http_exchange *x, void *cookie)
 		return;
 	manifests = json_object_get(body, "manifests");
 	if (!json_flag(body, "dryRun", false))
-		flow_change_propose(api->flow, manifests,
-				    json_object_get(body, "signed"),
-				    call_reply(x));
+		flow_change_propose(
+			api->flow, manifests, json_flag(body, "prune", false),
+			json_object_get(body, "signed"), call_reply(x));
 	else if (call_prove(api, x, HUMANS, &caller))
-		flow_change_preview(api->flow, manifests, call_reply(x));
+		flow_change_preview(api->flow, manifests,
+				    json_flag(body, "prune", false),
+				    call_reply(x));
 }
 
 void changes_list(struct http_exchange *x, void *cookie)
 {
-	struct api *api = cookie;
-	struct caller caller;
-
-	if (call_prove(api, x, HUMANS, &caller))
-		flow_view(api->flow, &caller, VIEW_CHANGE, NULL,
-			  http_query(x, "state"), call_reply(x));
+	call_list(cookie, x, HUMANS, VIEW_CHANGE);
 }
 
 void changes_show(struct http_exchange *x, void *cookie)
@@ -91,10 +84,12 @@ void inventory_list(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
 	struct caller caller;
+	struct page page;
 
-	if (call_prove(api, x, HUMANS, &caller))
-		flow_inventory(api->flow, &caller, http_param(x, "kind"), NULL,
-			       call_reply(x));
+	if (call_prove(api, x, HUMANS, &caller) &&
+	    call_page(x, VIEW_COUNT, &page))
+		flow_inventory_list(api->flow, &caller, http_param(x, "kind"),
+				    &page, call_reply(x));
 }
 
 void inventory_show(struct http_exchange *x, void *cookie)
@@ -118,12 +113,7 @@ void containments_post(struct http_exchange *x, void *cookie)
 
 void containments_list(struct http_exchange *x, void *cookie)
 {
-	struct api *api = cookie;
-	struct caller caller;
-
-	if (call_prove(api, x, HUMANS, &caller))
-		flow_view(api->flow, &caller, VIEW_CONTAINMENT, NULL,
-			  http_query(x, "state"), call_reply(x));
+	call_list(cookie, x, HUMANS, VIEW_CONTAINMENT);
 }
 
 void containments_show(struct http_exchange *x, void *cookie)
@@ -175,12 +165,48 @@ void targets_drill(struct http_exchange *x, void *cookie)
 			   call_reply(x));
 }
 
+enum { CURSOR_MAX = 8 * 1024, DISCOVERED = 200 /* rows of a page */ };
+
+void targets_discovery(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	const char *after = http_query(x, "after");
+	unsigned limit = DISCOVERED;
+	struct caller caller;
+
+	if (!call_prove(api, x, HUMANS, &caller) || !call_limit(x, &limit))
+		return;
+	if (after && (!*after || strlen(after) > CURSOR_MAX)) {
+		http_reply_problem(x, 400, "after",
+				   "after is the \"next\" of the page before.",
+				   NULL);
+		return;
+	}
+	flow_discover(api->flow, &caller, http_param(x, "name"), after, limit,
+		      call_reply(x));
+}
+
 void grants_list(struct http_exchange *x, void *cookie)
+{
+	call_list(cookie, x, ANYBODY, VIEW_GRANT);
+}
+
+void notifications_list(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
 	struct caller caller;
 
-	if (call_prove(api, x, ANYBODY, &caller))
-		flow_view(api->flow, &caller, VIEW_GRANT, NULL,
-			  http_query(x, "state"), call_reply(x));
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_notifications(api->flow, &caller, http_query(x, "state"),
+				   call_reply(x));
+}
+
+void notifications_act(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_notification_act(api->flow, http_param(x, "id"), form,
+				      call_reply(x));
 }

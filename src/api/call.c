@@ -24,6 +24,7 @@ static const struct {
 	[ANSWER_MISMATCH] = { 422, "key-reused" },
 	[ANSWER_BUSY] = { 503, "busy" },
 	[ANSWER_UNAVAILABLE] = { 503, "unavailable" },
+	[ANSWER_LIMITED] = { 429, "quota" },
 };
 
 /* The exchange that waits; empty once the peer or the deadline ended it. */
@@ -55,6 +56,15 @@ static json_t *problem_members(const struct answer *a)
 	return more;
 }
 
+static void add_retry_after(struct http_exchange *x, const json_t *body)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld",
+		 (long long)json_int(body, "retryAfter", 1));
+	http_add_header(x, "Retry-After", text);
+}
+
 static void answered(void *cookie, const struct answer *a)
 {
 	struct ticket *ticket = cookie;
@@ -66,6 +76,8 @@ static void answered(void *cookie, const struct answer *a)
 		http_on_gone(x, NULL, NULL);
 		if (status == 503)
 			http_add_header(x, "Retry-After", "1");
+		if (status == 429)
+			add_retry_after(x, a->body);
 		if (status == 401)
 			http_add_header(x, "WWW-Authenticate",
 					"Bearer realm=\"writ\"");
@@ -97,11 +109,12 @@ static void refuse_unproved(struct http_exchange *x, const char *class)
 
 	json_set_text(more, "reason", class);
 	json_set_text(more, "way_forward",
-		      "Agents send a fresh JWT-SVID for this audience, humans "
-		      "a session from /v1/login.");
+		      "Agents send a fresh JWT-SVID or OIDC token for this "
+		      "audience or show an X.509-SVID, humans send a session "
+		      "from /v1/login.");
 	http_add_header(x, "WWW-Authenticate", "Bearer realm=\"writ\"");
 	http_reply_problem(x, 401, "unproved",
-			   "Who asks is not proved by this token.", more);
+			   "Who asks is not proved by what was sent.", more);
 }
 
 /* One caller does not take the places of all. */
@@ -115,12 +128,25 @@ static bool may_wait(struct http_exchange *x, const struct caller *caller)
 	return http_set_principal(x, name);
 }
 
+bool call_who(struct api *api, struct http_exchange *x,
+	      struct caller *ret_caller, const char **ret_class)
+{
+	struct slice chain[HTTP_CHAIN_MAX];
+	const struct proof proof = {
+		.bearer = http_bearer(x),
+		.chain = chain,
+		.chain_count = http_peer_chain(x, chain),
+	};
+
+	return flow_prove(api->flow, &proof, ret_caller, ret_class);
+}
+
 bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 		struct caller *ret_caller)
 {
 	const char *class = "";
 
-	if (!flow_prove(api->flow, http_bearer(x), ret_caller, &class)) {
+	if (!call_who(api, x, ret_caller, &class)) {
 		refuse_unproved(x, class);
 		return false;
 	}
@@ -141,6 +167,17 @@ static void refuse_faults(struct http_exchange *x, json_t *owned_faults)
 	json_set_new(more, "errors", owned_faults);
 	http_reply_problem(x, 422, "invalid",
 			   "The body is not right; nothing was done.", more);
+}
+
+void call_refuse(struct http_exchange *x, const char *at, const char *detail)
+{
+	json_t *faults = json_array();
+	json_t *fault = json_object();
+
+	json_set_text(fault, "at", at);
+	json_set_text(fault, "detail", detail);
+	json_array_append_new(faults, fault);
+	refuse_faults(x, faults);
 }
 
 bool call_body(struct http_exchange *x, const struct schema *rows,
@@ -227,6 +264,62 @@ bool call_acting(struct http_exchange *x, bool required,
 		.body = digest_of(http_body(x)),
 	};
 	return true;
+}
+
+static bool page_limit(const char *text, unsigned *ret_limit)
+{
+	char *end = NULL;
+	long limit;
+
+	if (!text)
+		return true;
+	limit = strtol(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || limit < 1 || limit > PAGE_MAX)
+		return false;
+	*ret_limit = (unsigned)limit;
+	return true;
+}
+
+bool call_limit(struct http_exchange *x, unsigned *ret_limit)
+{
+	if (page_limit(http_query(x, "limit"), ret_limit))
+		return true;
+	http_reply_problem(x, 400, "limit",
+			   "limit is a number of rows, 1 to 500.", NULL);
+	return false;
+}
+
+bool call_page(struct http_exchange *x, enum view view, struct page *ret_page)
+{
+	struct page page = { .state = http_query(x, "state"),
+			     .after = http_query(x, "after") };
+
+	if (!call_limit(x, &page.limit))
+		return false;
+	if (page.after && (!*page.after || strlen(page.after) > KEY_MAX)) {
+		http_reply_problem(x, 400, "after",
+				   "after is the \"next\" of the page before.",
+				   NULL);
+		return false;
+	}
+	if (page.state && view != VIEW_COUNT &&
+	    !flow_view_has_state(view, page.state)) {
+		http_reply_problem(x, 400, "state",
+				   "There is no such state here.", NULL);
+		return false;
+	}
+	*ret_page = page;
+	return true;
+}
+
+void call_list(struct api *api, struct http_exchange *x, unsigned kinds,
+	       enum view view)
+{
+	struct caller caller;
+	struct page page;
+
+	if (call_prove(api, x, kinds, &caller) && call_page(x, view, &page))
+		flow_list(api->flow, &caller, view, &page, call_reply(x));
 }
 
 int64_t call_wait_ms(struct http_exchange *x, int64_t fallback_s)

@@ -18,6 +18,11 @@ struct api {
  * the peer is gone by then. */
 struct reply_to call_reply(struct http_exchange *x);
 
+/* Proves the caller by the token and the TLS certificate that it shows; answers
+ * nothing.  ret_class: as flow_prove(). */
+bool call_who(struct api *api, struct http_exchange *x,
+	      struct caller *ret_caller, const char **ret_class);
+
 /* Proves the caller; answers 401 or 403 and returns false if it is not one of
  * the wanted kinds (a mask of 1 << CALLER_...), 503 if too many of its calls
  * wait already. */
@@ -28,6 +33,9 @@ bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
  * if it is not right.  ret_body: owned. */
 bool call_body(struct http_exchange *x, const struct schema *rows,
 	       json_t **ret_body);
+
+/* Answers 422 with one fault at a place of the body (a JSON pointer). */
+void call_refuse(struct http_exchange *x, const char *at, const char *detail);
 
 /* For a call that says all in its path: the body is empty or {}; answers 400 or
  * 422 and returns false if it is not. */
@@ -41,8 +49,20 @@ bool call_signed(struct http_exchange *x, json_t **ret_form);
 bool call_acting(struct http_exchange *x, bool required,
 		 struct acting *ret_acting);
 
+/* ?limit= of rows; ret_limit is left as it is without one.  Answers 400 and
+ * returns false for what is no number from 1 to 500. */
+bool call_limit(struct http_exchange *x, unsigned *ret_limit);
+
 /* Milliseconds of ?wait=SECONDS, 0 to 30 s; -1 after answering 400. */
 int64_t call_wait_ms(struct http_exchange *x, int64_t fallback_s);
+
+/* ?state=, ?after= and ?limit= of a list (VIEW_COUNT: one without states);
+ * answers 400 and returns false if they are not right. */
+bool call_page(struct http_exchange *x, enum view view, struct page *ret_page);
+
+/* Proves the caller as call_prove() does and answers a page of a list. */
+void call_list(struct api *api, struct http_exchange *x, unsigned kinds,
+	       enum view view);
 
 enum {
 	AGENTS = 1 << CALLER_AGENT,
@@ -96,11 +116,23 @@ void containments_release(struct http_exchange *x, void *cookie);
 void policy_show(struct http_exchange *x, void *cookie);
 void policy_activate(struct http_exchange *x, void *cookie);
 void targets_drill(struct http_exchange *x, void *cookie);
+void targets_discovery(struct http_exchange *x, void *cookie);
 void grants_list(struct http_exchange *x, void *cookie);
+
+void notifications_list(struct http_exchange *x, void *cookie);
+void notifications_act(struct http_exchange *x, void *cookie);
+
+void signals_post(struct http_exchange *x, void *cookie);
+void signals_list(struct http_exchange *x, void *cookie);
+void exceptions_post(struct http_exchange *x, void *cookie);
+void exceptions_list(struct http_exchange *x, void *cookie);
+void exceptions_show(struct http_exchange *x, void *cookie);
+void exceptions_revoke(struct http_exchange *x, void *cookie);
 
 void evidence_show(struct http_exchange *x, void *cookie);
 void evidence_proof(struct http_exchange *x, void *cookie);
 void evidence_disclose_leaf(struct http_exchange *x, void *cookie);
+void subjects_erase(struct http_exchange *x, void *cookie);
 void log_file(struct http_exchange *x, void *cookie);
 void health_show(struct http_exchange *x, void *cookie);
 void authority_show(struct http_exchange *x, void *cookie);

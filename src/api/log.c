@@ -4,7 +4,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { FILE_MAX = 32 << 20 };
+enum {
+	FILE_MAX = 32 << 20,
+	PROOF_MAX = 96 * 1024,
+};
 
 /* The leaf index of the path; answers 404 if it is none. */
 static bool index_of(struct http_exchange *x, uint64_t *ret_index)
@@ -31,21 +34,121 @@ void evidence_show(struct http_exchange *x, void *cookie)
 		flow_leaf(api->flow, &caller, index, call_reply(x));
 }
 
-void evidence_proof(struct http_exchange *x, void *cookie)
-{
-	struct api *api = cookie;
-	CLEANUP(buf_clear) struct buf b = BUF_INIT(64 * 1024);
+/* Somebody waits for a receipt. */
+struct proving {
+	struct api *api;
+	struct http_exchange *exchange; /* NULL once the peer is gone */
 	uint64_t index;
+	enum receipt_strength strength;
+};
 
-	if (!index_of(x, &index))
-		return;
-	if (evidence_receipt(api->evidence, index, &b) < 0)
+static void put_proof(struct http_exchange *x, struct api *api, uint64_t index,
+		      enum receipt_strength strength, const char *why)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(PROOF_MAX);
+
+	if (evidence_receipt(api->evidence, index, strength, &b) == 0)
+		http_reply(x, 200, "text/plain; charset=utf-8", buf_slice(&b));
+	else if (strength == RECEIPT_WITNESSED)
+		http_reply_problem(x, 404, "not-witnessed",
+				   why ? why
+				       : "No checkpoint that covers this leaf "
+					 "has a quorum of cosignatures yet; "
+					 "ask again, or wait with ?wait=20.",
+				   NULL);
+	else
 		http_reply_problem(x, 404, "not-signed",
 				   "No signed checkpoint covers this leaf yet; "
 				   "ask again in a second.",
 				   NULL);
+}
+
+static void proof_gone(struct http_exchange *x UNUSED, void *cookie)
+{
+	struct proving *p = cookie;
+
+	p->exchange = NULL;
+}
+
+static void proof_came(void *cookie, struct slice note UNUSED,
+		       uint64_t size UNUSED, const char *why)
+{
+	struct proving *p = cookie;
+	CLEANUP(mem_free_p)
+	char *detail =
+		why ? mem_format("The leaf is there, and %s.", why) : NULL;
+
+	if (p->exchange) {
+		http_on_gone(p->exchange, NULL, NULL);
+		put_proof(p->exchange, p->api, p->index, p->strength, detail);
+	}
+	free(p);
+}
+
+/* The index and hash alone: what is durable, without a proof. */
+static void put_durable(struct http_exchange *x, struct api *api,
+			uint64_t index)
+{
+	CLEANUP(buf_clear) struct buf body = BUF_INIT(EVIDENCE_LEAF_MAX);
+	char text[DIGEST_TEXT_LEN];
+	struct digest hash;
+	json_t *answer;
+
+	if (store_leaf_get(evidence_reader(api->evidence), index, &body,
+			   &hash) < 0) {
+		http_reply_problem(x, 404, "not-found",
+				   "There is no such leaf.", NULL);
+		return;
+	}
+	digest_format(&hash, text);
+	answer = json_object();
+	json_set_int(answer, "index", (int64_t)index);
+	json_set_text(answer, "hash", text);
+	http_reply_json(x, 200, answer);
+}
+
+static void wait_for_proof(struct http_exchange *x, struct api *api,
+			   uint64_t index, enum receipt_strength strength,
+			   int64_t wait_ms)
+{
+	struct proving *p;
+
+	if (wait_ms <= 0 || index >= evidence_durable_size(api->evidence)) {
+		put_proof(x, api, index, strength, NULL);
+		return;
+	}
+	/* Strangers may wait, too, but not without number. */
+	if (!http_set_principal(x, "receipts"))
+		return;
+	p = mem_new(struct proving);
+	*p = (struct proving){ api, x, index, strength };
+	http_on_gone(x, proof_gone, p);
+	evidence_when_receipt(api->evidence, index, strength, wait_ms,
+			      proof_came, p);
+}
+
+void evidence_proof(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	const char *strength = http_query(x, "strength");
+	uint64_t index;
+	int64_t wait_ms;
+
+	if (!index_of(x, &index))
+		return;
+	wait_ms = call_wait_ms(x, 0);
+	if (wait_ms < 0)
+		return;
+	if (!strength || !strcmp(strength, "signed"))
+		wait_for_proof(x, api, index, RECEIPT_SIGNED, wait_ms);
+	else if (!strcmp(strength, "witnessed"))
+		wait_for_proof(x, api, index, RECEIPT_WITNESSED, wait_ms);
+	else if (!strcmp(strength, "durable"))
+		put_durable(x, api, index);
 	else
-		http_reply(x, 200, "text/plain; charset=utf-8", buf_slice(&b));
+		http_reply_problem(x, 400, "strength",
+				   "A receipt is durable, signed or witnessed.",
+				   NULL);
 }
 
 void evidence_disclose_leaf(struct http_exchange *x, void *cookie)
@@ -56,6 +159,16 @@ void evidence_disclose_leaf(struct http_exchange *x, void *cookie)
 
 	if (index_of(x, &index) && call_signed(x, &form))
 		flow_disclose(api->flow, index, form, call_reply(x));
+}
+
+void subjects_erase(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_erase(api->flow, http_param(x, "subject"), form,
+			   call_reply(x));
 }
 
 void log_file(struct http_exchange *x, void *cookie)
@@ -82,8 +195,7 @@ static bool may_see_health(struct api *api, struct http_exchange *x)
 
 	if (http_is_local(x))
 		return true;
-	return http_bearer(x).len > 0 &&
-	       flow_prove(api->flow, http_bearer(x), &caller, &class) &&
+	return http_bearer(x).len > 0 && call_who(api, x, &caller, &class) &&
 	       caller.kind == CALLER_HUMAN;
 }
 

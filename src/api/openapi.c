@@ -147,7 +147,12 @@ static const struct {
 	{ containments_release, body_signed },
 	{ policy_activate, body_activate },
 	{ targets_drill, body_signed },
+	{ signals_post, body_signed },
+	{ exceptions_post, body_signed },
+	{ exceptions_revoke, body_signed },
 	{ evidence_disclose_leaf, body_signed },
+	{ subjects_erase, body_signed },
+	{ notifications_act, body_signed },
 };
 
 /* What calls take beside their path and body. */
@@ -166,15 +171,43 @@ static const struct {
 	"wait", "query", false,                                                \
 		"seconds, 0 to 30, to hold the answer until the request ends"
 #define STATE "state", "query", false, "only what is in this state"
-	{ tasks_open, KEY },	     { requests_create, KEY },
-	{ requests_rollback, KEY },  { requests_create, WAIT },
-	{ requests_rollback, WAIT }, { requests_show, WAIT },
-	{ tasks_list, STATE },	     { requests_list, STATE },
-	{ changes_list, STATE },     { containments_list, STATE },
+#define AFTER "after", "query", false, "what follows this: the \"next\" before"
+#define LIMIT "limit", "query", false, "rows of a page, 1 to 500"
+	{ tasks_open, KEY },
+	{ requests_create, KEY },
+	{ requests_rollback, KEY },
+	{ requests_create, WAIT },
+	{ requests_rollback, WAIT },
+	{ requests_show, WAIT },
+	{ tasks_list, STATE },
+	{ requests_list, STATE },
+	{ changes_list, STATE },
+	{ containments_list, STATE },
 	{ grants_list, STATE },
+	{ notifications_list, STATE },
+	{ exceptions_list, STATE },
+	{ targets_discovery, AFTER },
+	{ targets_discovery, LIMIT },
+#define PAGED(list)                                                            \
+	{ list, AFTER },                                                       \
+	{                                                                      \
+		list, LIMIT                                                    \
+	}
+	PAGED(tasks_list),
+	PAGED(requests_list),
+	PAGED(changes_list),
+	PAGED(containments_list),
+	PAGED(grants_list),
+	PAGED(exceptions_list),
+	PAGED(signals_list),
+	PAGED(approvals_list),
+	PAGED(inventory_list),
+#undef PAGED
 #undef KEY
 #undef WAIT
 #undef STATE
+#undef AFTER
+#undef LIMIT
 };
 
 static const struct schema *body_of(http_handler_fn handler)

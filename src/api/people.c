@@ -36,12 +36,7 @@ void people_vouch(struct http_exchange *x, void *cookie)
 
 void approvals_list(struct http_exchange *x, void *cookie)
 {
-	struct api *api = cookie;
-	struct caller caller;
-
-	if (call_prove(api, x, HUMANS, &caller))
-		flow_view(api->flow, &caller, VIEW_APPROVAL, NULL, NULL,
-			  call_reply(x));
+	call_list(cookie, x, HUMANS, VIEW_APPROVAL);
 }
 
 void approvals_show(struct http_exchange *x, void *cookie)

@@ -39,12 +39,7 @@ void tasks_open(struct http_exchange *x, void *cookie)
 
 void tasks_list(struct http_exchange *x, void *cookie)
 {
-	struct api *api = cookie;
-	struct caller caller;
-
-	if (call_prove(api, x, ANYBODY, &caller))
-		flow_view(api->flow, &caller, VIEW_TASK, NULL,
-			  http_query(x, "state"), call_reply(x));
+	call_list(cookie, x, ANYBODY, VIEW_TASK);
 }
 
 void tasks_show(struct http_exchange *x, void *cookie)

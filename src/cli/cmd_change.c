@@ -7,12 +7,12 @@
 #include "cli/output.h"
 #include "cli/review.h"
 
-static json_t *change_body(json_t *manifests, bool dry_run)
+static json_t *change_body(json_t *manifests, bool prune, bool dry_run)
 {
 	json_t *body = json_object();
 
 	json_object_set(body, "manifests", manifests);
-	json_set_flag(body, "prune", false);
+	json_set_flag(body, "prune", prune);
 	if (dry_run)
 		json_set_flag(body, "dryRun", true);
 	return body;
@@ -33,6 +33,19 @@ static bool report_faults(struct cli *cli, const json_t *faults)
 	return json_array_size(faults) == 0;
 }
 
+/* What ends before what is removed is gone. */
+static void show_ends(FILE *to, const json_t *ends)
+{
+	int64_t tasks = json_int(ends, "tasks", 0);
+	int64_t grants = json_int(ends, "grants", 0);
+
+	if (tasks || grants)
+		fprintf(to,
+			"Ends first: %lld open tasks, %lld grants, each read "
+			"back at its target.\n",
+			(long long)tasks, (long long)grants);
+}
+
 /* The diff and the digest, on out or, before a question, on err. */
 static size_t show_change(struct cli *cli, FILE *to, const json_t *change,
 			  const char *digest)
@@ -42,6 +55,7 @@ static size_t show_change(struct cli *cli, FILE *to, const json_t *change,
 		json_array_in(change, "diff"));
 	int64_t needs = json_int(change, "needs", 1);
 
+	show_ends(to, json_object_in(change, "ends"));
 	fprintf(to, "%zu to change.  Digest: %s\n", count, digest);
 	if (count > 0)
 		fprintf(to, "Signatures of administrators needed: %lld\n",
@@ -63,7 +77,11 @@ static void show_result(struct cli *cli, const struct client_answer *a)
 		return;
 	}
 	if (a->status != 202) {
-		fputs("Applied.\n", cli->out);
+		fputs(strcmp(json_text(a->json, "state", ""), "ending") != 0
+			      ? "Applied.\n"
+			      : "Applied; what is removed goes once all it "
+				"holds has ended.\n",
+		      cli->out);
 		return;
 	}
 	fprintf(cli->out,
@@ -78,13 +96,14 @@ static int rehearse(struct cli *cli, struct client *c, json_t *manifests,
 		    struct client_answer *a, char digest[DIGEST_TEXT_LEN],
 		    int *ret_code)
 {
-	CLEANUP(json_put_p) json_t *body = change_body(manifests, true);
+	bool prune = args_flag(&cli->args, "prune");
+	CLEANUP(json_put_p) json_t *body = change_body(manifests, prune, true);
 
 	TRY(exchange_ask(cli, c, "/v1/changes", body, a, ret_code));
 	if (*ret_code != CLI_OK)
 		return 0;
-	return review_manifests(manifests, json_text(a->json, "digest", NULL),
-				digest);
+	return review_manifests(manifests, prune,
+				json_text(a->json, "digest", NULL), digest);
 }
 
 static int sign_and_submit(struct cli *cli, struct client *c, json_t *manifests,
@@ -92,7 +111,9 @@ static int sign_and_submit(struct cli *cli, struct client *c, json_t *manifests,
 {
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(json_put_p) json_t *statement = NULL;
-	CLEANUP(json_put_p) json_t *body = change_body(manifests, false);
+	CLEANUP(json_put_p)
+	json_t *body =
+		change_body(manifests, args_flag(&cli->args, "prune"), false);
 	json_t *form = NULL;
 	int code;
 
@@ -142,10 +163,6 @@ int cmd_apply(struct cli *cli)
 	CLEANUP(json_put_p) json_t *faults = NULL;
 	const char *path = args_text(&cli->args, "file", NULL);
 
-	if (args_flag(&cli->args, "prune"))
-		return cli_usage(cli, "--prune is not built yet: what is not "
-				      "in the files stays as it is; retire it "
-				      "by status: retired");
 	TRY(manifests_read(path, &manifests, &faults));
 	if (!report_faults(cli, faults))
 		return CLI_FAILED;
@@ -188,8 +205,8 @@ static int fetch(struct cli *cli, struct client *c, struct client_answer *a,
 		return error_set(ERR_CORRUPT, "the authority does not show "
 					      "what would change; nothing was "
 					      "signed");
-	return review_manifests(manifests, json_text(a->json, "digest", NULL),
-				digest);
+	return review_manifests(manifests, json_flag(a->json, "prune", false),
+				json_text(a->json, "digest", NULL), digest);
 }
 
 /* What a signature covers is the manifests, so they are what is shown. */

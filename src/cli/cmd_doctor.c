@@ -298,6 +298,68 @@ static void check_connectors(struct doctor *d)
 		check_connector(d, row);
 }
 
+/* ---- trust domains and issuers ---- */
+
+static void check_trust_row(struct doctor *d, const json_t *row)
+{
+	const char *name = json_text(row, "name", "?");
+	const char *trouble = json_text(row, "trouble", NULL);
+
+	if (!json_flag(row, "usable", false))
+		note(d, BAD, "trust",
+		     mem_format("nobody of %s is believed: %s", name,
+				trouble ? trouble : "nothing is there yet"),
+		     "see its TrustDomain, and outgoing in writd.yaml");
+	else if (trouble)
+		note(d, WARNING, "trust", mem_format("%s: %s", name, trouble),
+		     "what was read last still counts; see its TrustDomain");
+	else
+		note(d, OK, "trust", mem_format("%s is known", name), NULL);
+}
+
+static void check_trust(struct doctor *d)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_array_in(d->health, "trust"), i, row)
+		check_trust_row(d, row);
+}
+
+/* ---- witnesses ---- */
+
+static void check_witness(struct doctor *d, const json_t *row)
+{
+	const char *why = json_text(row, "why", NULL);
+
+	if (why)
+		note(d, WARNING, "witness",
+		     mem_format("%s: %s", json_text(row, "name", "?"), why),
+		     "it is asked again by itself; if it has seen more than "
+		     "this log has, a backup was restored");
+}
+
+static void check_witnesses(struct doctor *d)
+{
+	const json_t *of = json_object_in(d->health, "witnesses");
+	int64_t published = json_int(of, "published", 0);
+	int64_t witnessed = json_int(of, "witnessed", 0);
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_array_in(of, "witnesses"), i, row)
+		check_witness(d, row);
+	if (of && witnessed == 0 && published > 0)
+		note(d, WARNING, "witnesses",
+		     mem_str("no checkpoint has a quorum of cosignatures"),
+		     "see which of them do not answer");
+	else if (of)
+		note(d, OK, "witnesses",
+		     mem_format("%lld of %lld leaves are cosigned by a quorum",
+				(long long)witnessed, (long long)published),
+		     NULL);
+}
+
 /* What waits for people: outcomes nobody knows, ends nobody confirmed. */
 static void check_open(struct doctor *d)
 {
@@ -312,6 +374,50 @@ static void check_open(struct doctor *d)
 		note(d, WARNING, "unconfirmed ends",
 		     mem_format("%lld grants", (long long)unconfirmed),
 		     "writ grant list; the authority keeps trying");
+}
+
+/* ---- notices ---- */
+
+static void check_endpoint(struct doctor *d, const json_t *row)
+{
+	const char *name = json_text(row, "name", "?");
+
+	if (json_flag(row, "works", true))
+		return;
+	note(d, WARNING, "notification",
+	     mem_format("%s takes no notices: %s (%lld held)", name,
+			json_text(row, "why", "no reason"),
+			(long long)json_int(row, "held", 0)),
+	     "it is tried again by itself; see what stands in its way");
+}
+
+/* What nobody took, and what was dropped for want of room. */
+static void check_notifications(struct doctor *d)
+{
+	const json_t *of = json_object_in(d->health, "notifications");
+	int64_t dead = json_int(of, "dead", 0);
+	int64_t dropped = json_int(of, "dropped", 0);
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_array_in(of, "endpoints"), i, row)
+		check_endpoint(d, row);
+	if (dead > 0)
+		note(d, WARNING, "dead letters",
+		     mem_format("%lld notices that nobody took",
+				(long long)dead),
+		     "writ notification list --state dead; then retry or drop "
+		     "them");
+	if (dropped > 0)
+		note(d, WARNING, "dropped notices",
+		     mem_format("%lld, because their endpoint held too many",
+				(long long)dropped),
+		     "repair the endpoint, or raise notify.keep");
+	if (of && !dead && !dropped)
+		note(d, OK, "notification",
+		     mem_format("%lld notices wait",
+				(long long)json_int(of, "waiting", 0)),
+		     NULL);
 }
 
 /* ---- the keeper ---- */
@@ -458,10 +564,12 @@ static void check_signing(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *d) = {
-	check_config,	     check_policy, check_programs, check_data,
-	check_keeper_folder, check_daemon, check_keeper,   check_connectors,
-	check_open,	     check_clock,  check_disk,	   check_versions,
-	check_signing,
+	check_config,	 check_policy,	      check_programs,
+	check_data,	 check_keeper_folder, check_daemon,
+	check_keeper,	 check_connectors,    check_open,
+	check_clock,	 check_disk,	      check_versions,
+	check_signing,	 check_trust,	      check_notifications,
+	check_witnesses,
 };
 
 static void show(struct doctor *d)

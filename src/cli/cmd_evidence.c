@@ -48,6 +48,17 @@ int cmd_evidence_show(struct cli *cli)
 	return code;
 }
 
+/* What the authority is to wait for a receipt. */
+static int read_wait(struct cli *cli, int64_t *ret_wait_s)
+{
+	const char *text = args_text(&cli->args, "wait", "0s");
+
+	if (clock_parse_duration(text, ret_wait_s) < 0 || *ret_wait_s > 30)
+		return error_set(ERR_SYNTAX,
+				 "--wait is a duration of at most 30s");
+	return 0;
+}
+
 static void put_proof(struct cli *cli, int64_t index, const char *file,
 		      const struct buf *proof)
 {
@@ -66,11 +77,16 @@ int cmd_evidence_prove(struct cli *cli)
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(mem_free_p) char *path = NULL;
 	const char *to = args_text(&cli->args, "to", NULL);
+	CLEANUP(mem_free_p) char *query = NULL;
+	int64_t wait_s;
 	int64_t index;
 	int code;
 
 	TRY(read_index(args_operand(&cli->args, 0), &index));
-	path = leaf_path(index, "/proof");
+	TRY(read_wait(cli, &wait_s));
+	query = mem_format("/proof?strength=%s&wait=%" PRId64,
+			   args_text(&cli->args, "strength", "signed"), wait_s);
+	path = leaf_path(index, query);
 	TRY(exchange_open(cli, &c));
 	TRY(exchange_get(cli, c, path, &a, &code));
 	if (code != CLI_OK)
@@ -82,6 +98,35 @@ int cmd_evidence_prove(struct cli *cli)
 	else if (!to)
 		fwrite(a.body.data, 1, a.body.len, cli->out);
 	return CLI_OK;
+}
+
+/* What is erased is gone for good, so two administrators sign for it. */
+int cmd_evidence_erase(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *statement = NULL;
+	CLEANUP(mem_free_p) char *path = NULL;
+	const char *subject = args_operand(&cli->args, 0);
+	static const struct output_column columns[] = {
+		{ "Subject", "subject" },     { "State", "state" },
+		{ "Signatures", "signers" },  { "Parts", "parts" },
+		{ "Documents", "documents" }, { "Leaf", "evidence.index" },
+	};
+	int code;
+
+	path = exchange_path("/v1/subjects", subject, "/erase");
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_statement(cli, c, STATEMENT_ERASE, &statement));
+	json_set_text(statement, "subject", subject);
+	json_set_text(statement, "reason",
+		      args_text(&cli->args, "reason", NULL));
+	TRY(exchange_ask_and_send(cli, c, STATEMENT_ERASE, statement,
+				  "Erase it? Nobody can bring it back.", path,
+				  &a, &code));
+	if (code == CLI_OK)
+		exchange_put(cli, a.json, columns, ARRAY_LEN(columns));
+	return code;
 }
 
 int cmd_evidence_disclose(struct cli *cli)
@@ -205,6 +250,13 @@ static const struct output_column report_rows[] = {
 	{ "Seen before", "previous.size" },
 	{ "Seen at", "previous.at" },
 	{ "Age (s)", "previous.ageSeconds" },
+	{ "Witnessed", "witnessed.size" },
+};
+
+static const struct output_column witness_columns[] = {
+	{ "WITNESS", "name" },
+	{ "COSIGNED", "at" },
+	{ "AGE (S)", "ageSeconds" },
 };
 
 static const struct output_column finding_columns[] = {
@@ -216,6 +268,16 @@ static const struct output_column open_columns[] = {
 	{ "INDEX", "index" },
 	{ "ARMED WITHOUT AN END YET", "about" },
 };
+
+static void put_witnesses(struct cli *cli, const json_t *report)
+{
+	const json_t *rows =
+		json_array_in(json_object_in(report, "witnessed"), "witnesses");
+
+	if (json_array_size(rows) > 0)
+		output_table(cli->out, rows, witness_columns,
+			     ARRAY_LEN(witness_columns));
+}
 
 static int conclude(struct cli *cli, const json_t *report)
 {
@@ -229,6 +291,7 @@ static int conclude(struct cli *cli, const json_t *report)
 		fprintf(cli->out, "%s\n", sentence);
 		output_record(cli->out, report, report_rows,
 			      ARRAY_LEN(report_rows));
+		put_witnesses(cli, report);
 		if (json_array_size(json_array_in(report, "findings")) > 0)
 			output_table(
 				cli->out, json_array_in(report, "findings"),
@@ -242,8 +305,32 @@ static int conclude(struct cli *cli, const json_t *report)
 	return strcmp(verdict, "unknown") ? CLI_FINDING : CLI_UNREACHABLE;
 }
 
+/* The policy whose quorum is demanded, NULL if none is. */
+static int find_policy(struct cli *cli, struct witness_policy **ret_policy)
+{
+	const char *path = args_text(&cli->args, "policy", NULL);
+
+	return path ? witness_policy_load(path, ret_policy) : 0;
+}
+
+static int verify_receipt(struct cli *cli, const char *path, const char *vkey,
+			  const struct witness_policy *policy)
+{
+	CLEANUP(buf_clear) struct buf proof = BUF_INIT(VERIFY_PROOF_MAX);
+	CLEANUP(buf_clear) struct buf leaf = BUF_INIT(64 * 1024);
+	CLEANUP(json_put_p) json_t *report = NULL;
+	const char *file = args_text(&cli->args, "leaf", NULL);
+
+	TRY(file_read(path, &proof));
+	TRY(file_read(file, &leaf));
+	TRY(verify_proof(vkey, policy, clock_wall_ms(), buf_slice(&proof),
+			 buf_slice(&leaf), &report));
+	return conclude(cli, report);
+}
+
 int cmd_evidence_verify(struct cli *cli)
 {
+	CLEANUP(witness_policy_free_p) struct witness_policy *policy = NULL;
 	CLEANUP(remote_clear) struct remote remote = { 0 };
 	CLEANUP(json_put_p) json_t *report = NULL;
 	CLEANUP(mem_free_p) char *vkey = NULL;
@@ -255,7 +342,11 @@ int cmd_evidence_verify(struct cli *cli)
 	while (is_url(where) && where[len - 1] == '/')
 		where[--len] = '\0';
 	TRY(find_vkey(cli, is_url(where) ? where : NULL, &vkey));
+	TRY(find_policy(cli, &policy));
+	if (args_text(&cli->args, "leaf", NULL))
+		return verify_receipt(cli, where, vkey, policy);
 	TRY(find_state(cli, &state));
+	config.policy = policy;
 	config.vkey = vkey;
 	config.state = state;
 	if (is_url(where)) {
@@ -327,6 +418,21 @@ static int export_row(struct export *e, bool entries, unsigned level)
 	return 0;
 }
 
+/* What witnesses have cosigned; not every log has them. */
+static int export_witnessed(struct export *e)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(NOTE_MAX);
+	CLEANUP(mem_free_p)
+	char *to = mem_format("%s/checkpoint.witnessed", e->folder);
+	int r = fetch_remote(e->remote, "checkpoint.witnessed", &b);
+
+	if (r == ERR_NOT_FOUND)
+		return 0;
+	if (r < 0)
+		return r;
+	return file_write(to, buf_slice(&b), 0644);
+}
+
 /* Everything the checkpoint covers, then the checkpoint itself, so that a
  * folder never claims what it does not hold. */
 static int export_all(struct export *e, const struct note_vkey *vkey)
@@ -335,13 +441,15 @@ static int export_all(struct export *e, const struct note_vkey *vkey)
 	CLEANUP(mem_free_p) char *to = mem_format("%s/checkpoint", e->folder);
 	struct checkpoint checkpoint;
 
+	TRY(file_make_folder(e->folder));
+	/* First, so that the checkpoint is not behind it. */
+	TRY(export_witnessed(e));
 	TRY(fetch_remote(e->remote, "checkpoint", &note));
 	TRY(checkpoint_open(buf_slice(&note), vkey, &checkpoint));
 	e->size = checkpoint.size;
 	for (unsigned level = 0; level < TILE_LEVELS; level++)
 		TRY(export_row(e, false, level));
 	TRY(export_row(e, true, 0));
-	TRY(file_make_folder(e->folder));
 	return file_write(to, buf_slice(&note), 0644);
 }
 

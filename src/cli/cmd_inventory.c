@@ -33,6 +33,17 @@ static const struct output_column class_columns[] = {
 	{ "LONGEST", "spec.longest" }, { "OPENERS", "spec.openers" },
 };
 
+static const struct output_column detector_columns[] = {
+	{ "DETECTOR", "metadata.name" },  { "STATUS", "spec.status" },
+	{ "OWNER", "spec.owner" },	  { "SIGNALS", "spec.signals" },
+	{ "MAX SCORE", "spec.maxScore" }, { "AGENT", "spec.agent" },
+};
+static const struct output_column freeze_columns[] = {
+	{ "FREEZE", "metadata.name" }, { "BEGIN", "spec.begin" },
+	{ "END", "spec.end" },	       { "DOMAINS", "spec.domains" },
+	{ "REASON", "spec.reason" },
+};
+
 struct kind_row {
 	const char *noun;
 	enum manifest_kind kind;
@@ -48,6 +59,10 @@ static const struct kind_row kinds[] = {
 	  ARRAY_LEN(target_columns) },
 	{ "class", MANIFEST_TASK_CLASS, class_columns,
 	  ARRAY_LEN(class_columns) },
+	{ "detector", MANIFEST_DETECTOR, detector_columns,
+	  ARRAY_LEN(detector_columns) },
+	{ "freeze", MANIFEST_CHANGE_FREEZE, freeze_columns,
+	  ARRAY_LEN(freeze_columns) },
 };
 
 static const struct kind_row *kind_of(const char *noun)

@@ -1,4 +1,6 @@
 /* writ policy show|check|test|pack|activate. */
+#include <unistd.h>
+
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/commands.h"
@@ -128,6 +130,17 @@ int cmd_policy_check(struct cli *cli)
 	return CLI_OK;
 }
 
+/* For somebody who watches; a pipeline reads the end alone. */
+static bool show_progress(void *cookie, size_t done, size_t total)
+{
+	struct cli *cli = cookie;
+
+	if (done % 10 == 0 || done == total)
+		fprintf(cli->err, "\rtried without %zu of %zu policies%s", done,
+			total, done == total ? "\n" : "");
+	return true;
+}
+
 int cmd_policy_test(struct cli *cli)
 {
 	CLEANUP(policy_bundle_unref_p) struct policy_bundle *b = NULL;
@@ -139,7 +152,9 @@ int cmd_policy_test(struct cli *cli)
 	TRY(build(cli, &scenarios, &b, &code));
 	if (code != CLI_OK)
 		return code;
-	TRY(policy_test(b, scenarios, mutants, &result));
+	TRY(policy_test_slowly(b, scenarios, mutants,
+			       isatty(fileno(cli->err)) ? show_progress : NULL,
+			       cli, &result));
 	if (json_array_size(json_array_in(result, "faults")) > 0)
 		return report(cli, json_array_in(result, "faults"));
 	if (cli->json)

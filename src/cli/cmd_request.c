@@ -52,6 +52,29 @@ static int conclude(struct cli *cli, const struct client_answer *a, int code)
 	return outcome_exit(json_text(request, "state", ""));
 }
 
+/* "KIND=REFERENCE", as many as there are. */
+static int read_evidence(struct cli *cli, json_t *body)
+{
+	CLEANUP(json_put_p) json_t *pairs = NULL;
+	json_t *list;
+	const char *kind;
+	json_t *reference;
+
+	TRY(input_pairs(&cli->args, "evidence", &pairs));
+	if (!json_object_size(pairs))
+		return 0;
+	list = json_array();
+	json_set_new(body, "evidence", list);
+	json_object_foreach(pairs, kind, reference) {
+		json_t *row = json_object();
+
+		json_set_text(row, "kind", kind);
+		json_object_set(row, "reference", reference);
+		json_array_append_new(list, row);
+	}
+	return 0;
+}
+
 static int read_body(struct cli *cli, json_t **ret_body)
 {
 	static const char *const names[] = { "task",	 "action", "target",
@@ -66,6 +89,7 @@ static int read_body(struct cli *cli, json_t **ret_body)
 		json_set_text(body, "mode", "execute");
 	TRY(input_pairs(&cli->args, "parameter", &parameters));
 	json_set_new(body, "parameters", parameters);
+	TRY(read_evidence(cli, body));
 	*ret_body = TAKE(body);
 	return 0;
 }

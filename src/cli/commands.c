@@ -78,7 +78,13 @@ static const struct option_row by_state[] = {
 	END,
 };
 
-static const struct option_row request_create[] = { ASK_ROWS, WAIT, END };
+static const struct option_row request_create[] = {
+	ASK_ROWS,
+	{ "evidence", 0, "KIND=REFERENCE", .many = true,
+	  .help = "what the authority looks up, such as ticket=CHG-1" },
+	WAIT,
+	END,
+};
 static const struct option_row policy_explain[] = { ASK_ROWS, END };
 
 static const struct option_row request_wait[] = {
@@ -141,7 +147,13 @@ static const struct option_row apply[] = {
 	{ "file", 'f', "PATH", .required = true,
 	  .help = "a YAML file, or a folder of them" },
 	{ "dry-run", 0, NULL, .help = "show what would change, sign nothing" },
-	{ "prune", 0, NULL, .help = "not built yet: it is refused" },
+	{ "prune", 0, NULL,
+	  .help = "remove what is not there, once what it holds has ended" },
+	END,
+};
+
+static const struct option_row agent_import[] = {
+	{ "all", 0, NULL, .help = "people's accounts, too, not only services" },
 	END,
 };
 
@@ -163,6 +175,9 @@ static const struct option_row policy_activate[] = {
 };
 
 static const struct option_row evidence_prove[] = {
+	{ "strength", 0, "STRENGTH", .choices = "durable|signed|witnessed",
+	  .help = "of the receipt (signed)" },
+	{ "wait", 'w', "DURATION", .help = "wait so long for it (0s)" },
 	{ "to", 0, "FILE", .help = "write it there" },
 	END,
 };
@@ -171,6 +186,9 @@ static const struct option_row evidence_verify[] = {
 	{ "vkey", 0, "KEY", .help = "the key that the log must have" },
 	{ "vkey-file", 0, "FILE", .help = "the same, in a file" },
 	{ "state", 0, "FILE", .help = "where you remember what you saw" },
+	{ "policy", 0, "FILE",
+	  .help = "whose cosignatures it must have (C2SP tlog-policy)" },
+	{ "leaf", 0, "FILE", .help = "the leaf that a receipt is of" },
 	END,
 };
 
@@ -206,6 +224,31 @@ static const struct option_row init[] = {
 	{ "policy", 0, "DIR",
 	  .help = "the policy bundle to begin with (the installed one)" },
 	{ "timezone", 0, "ZONE", .help = "of business hours (this machine's)" },
+	END,
+};
+
+static const struct option_row signal_send[] = {
+	{ "detector", 'd', "NAME", .required = true,
+	  .help = "the detector that speaks; --key signs for it" },
+	{ "kind", 0, "NAME", .help = "what kind of signal" },
+	{ "agent", 0, "NAME", .help = "it is about this agent" },
+	{ "task", 't', "ID", .help = "it is about this task" },
+	{ "resource", 0, "TARGET/ID", .help = "it is about this resource" },
+	{ "score", 0, "N", .help = "0 (takes it back) to 100" },
+	{ "expires", 0, "WHEN",
+	  .help = "a time, or a duration from now (15m; at most 24h)" },
+	{ "reason", 'r', "TEXT", .help = "what was seen, for the record" },
+	{ "heartbeat", 0, NULL, .help = "only say that it lives" },
+	END,
+};
+
+static const struct option_row exception_create[] = {
+	{ "task", 't', "ID", .required = true, .help = "the task it is for" },
+	{ "tier-cap", 0, "N", .required = true,
+	  .help = "the highest tier it reaches, 0 to 3" },
+	{ "expires", 0, "WHEN",
+	  .help = "a time, or a duration from now (1h; at most 24h)" },
+	REASON,
 	END,
 };
 
@@ -256,6 +299,8 @@ static const struct command rows[] = {
 	{ "agent", "list", cmd_inventory_list, NULL, "", 0, 0, "List agents" },
 	{ "agent", "show", cmd_inventory_show, NULL, "NAME", 1, 1,
 	  "Show an agent" },
+	{ "agent", "import", cmd_agent_import, agent_import, "TARGET", 1, 1,
+	  "Propose manifests for the accounts that a target holds" },
 	{ "agent", "contain", cmd_contain, reason_only, "NAME", 1, 1,
 	  "Stop an agent at once" },
 	{ "agent", "release", cmd_agent_release, reason_only, "NAME", 1, 1,
@@ -285,6 +330,28 @@ static const struct command rows[] = {
 	  "Show a containment, point by point" },
 	{ "containment", "release", cmd_containment_release, reason_only, "ID",
 	  1, 1, "Lift a containment" },
+	{ "signal", "list", cmd_signal_list, NULL, "", 0, 0,
+	  "List what detectors say now" },
+	{ "signal", "send", cmd_signal_send, signal_send, "", 0, 0,
+	  "Send a signal or heartbeat with a detector's key" },
+	{ "detector", "list", cmd_inventory_list, NULL, "", 0, 0,
+	  "List detectors" },
+	{ "detector", "show", cmd_inventory_show, NULL, "NAME", 1, 1,
+	  "Show a detector" },
+	{ "freeze", "list", cmd_inventory_list, NULL, "", 0, 0,
+	  "List change freezes" },
+	{ "freeze", "show", cmd_inventory_show, NULL, "NAME", 1, 1,
+	  "Show a change freeze" },
+	{ "exception", "create", cmd_exception_create, exception_create, "", 0,
+	  0, "Propose break-glass for a task, with your signature" },
+	{ "exception", "sign", cmd_exception_sign, NULL, "ID", 1, 1,
+	  "Sign an exception that waits" },
+	{ "exception", "list", cmd_exception_list, by_state, "", 0, 0,
+	  "List exceptions" },
+	{ "exception", "show", cmd_exception_show, NULL, "ID", 1, 1,
+	  "Show an exception" },
+	{ "exception", "revoke", cmd_exception_revoke, reason_only, "ID", 1, 1,
+	  "Take an exception back" },
 	{ "apply", NULL, cmd_apply, apply, "", 0, 0,
 	  "Change the inventory to what files say" },
 	{ "change", "list", cmd_change_list, by_state, "", 0, 0,
@@ -310,11 +377,20 @@ static const struct command rows[] = {
 	{ "evidence", "prove", cmd_evidence_prove, evidence_prove, "INDEX", 1,
 	  1, "Fetch the proof that a leaf is in the log" },
 	{ "evidence", "verify", cmd_evidence_verify, evidence_verify,
-	  "URL|FOLDER", 1, 1, "Verify a whole log, trusting its key alone" },
+	  "URL|FOLDER|RECEIPT", 1, 1,
+	  "Verify a whole log or a receipt, trusting its key alone" },
 	{ "evidence", "export", cmd_evidence_export, evidence_export, "FOLDER",
 	  1, 1, "Fetch the log's public files" },
 	{ "evidence", "disclose", cmd_evidence_disclose, evidence_disclose,
 	  "INDEX", 1, 1, "Read a payload, which leaves a leaf" },
+	{ "evidence", "erase", cmd_evidence_erase, reason_only, "SUBJECT", 1, 1,
+	  "Erase what is kept of a human or an agent, for good" },
+	{ "notification", "list", cmd_notification_list, by_state, "", 0, 0,
+	  "List notices that wait, and those that nobody took" },
+	{ "notification", "retry", cmd_notification_retry, NULL, "ID", 1, 1,
+	  "Send a notice again" },
+	{ "notification", "drop", cmd_notification_drop, NULL, "ID", 1, 1,
+	  "Let go of a notice" },
 	{ "doctor", NULL, cmd_doctor, doctor, "", 0, 0,
 	  "Find what is wrong with this installation" },
 	{ "init", NULL, cmd_init, init, "", 0, 0, "Make a new authority" },

@@ -7,6 +7,8 @@
 #include "cli/session.h"
 #include "cli/sign.h"
 
+enum { PAGES_MAX = 10000 }; /* that a list is followed */
+
 int exchange_open(struct cli *cli, struct client **ret_client)
 {
 	CLEANUP(json_put_p) json_t *session = NULL;
@@ -193,8 +195,11 @@ int exchange_statement(struct cli *cli, struct client *c,
 		       enum statement_type type, json_t **ret_statement)
 {
 	CLEANUP(mem_free_p) char *origin = NULL;
+	const char *signer = cli->settings.human;
 
-	if (!cli->settings.human)
+	if (strcmp(statement_signer(type), "human") != 0)
+		signer = args_text(&cli->args, "detector", NULL);
+	if (!signer)
 		return error_set(ERR_SYNTAX, "who are you? Give --human, set "
 					     "WRIT_HUMAN, or put human into "
 					     "~/.config/writ/config.yaml");
@@ -203,8 +208,7 @@ int exchange_statement(struct cli *cli, struct client *c,
 					     "WRIT_KEY, or put key into "
 					     "~/.config/writ/config.yaml");
 	TRY(learn_origin(cli, c, &origin));
-	*ret_statement = statement_new(type, origin, cli->settings.human,
-				       clock_wall_ms());
+	*ret_statement = statement_new(type, origin, signer, clock_wall_ms());
 	return 0;
 }
 
@@ -276,25 +280,66 @@ char *exchange_list_path(struct cli *cli, const char *path)
 	return mem_format("%s?state=%s", path, escaped);
 }
 
+/* path with what the page before ended with; owned. */
+static char *page_path(const char *path, const char *after)
+{
+	CLEANUP(mem_free_p) char *escaped = NULL;
+
+	if (!after)
+		return mem_str(path);
+	escaped = client_escape(after);
+	return mem_format("%s%cafter=%s", path, strchr(path, '?') ? '&' : '?',
+			  escaped);
+}
+
+/* Follows a list from page to page and puts all rows into ret_list, as one
+ * answer. */
+static int fetch_pages(struct cli *cli, struct client *c, const char *path,
+		       const char *member, json_t **ret_list, int *ret_exit)
+{
+	CLEANUP(json_put_p) json_t *list = json_object();
+	CLEANUP(json_put_p) json_t *rows = json_array();
+	CLEANUP(mem_free_p) char *after = NULL;
+
+	json_object_set(list, member, rows);
+	for (unsigned page = 0; page == 0 || after; page++) {
+		CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+		CLEANUP(mem_free_p) char *at = page_path(path, after);
+		const char *next;
+
+		if (page == PAGES_MAX)
+			return error_set(ERR_LIMIT, "%s has no end", path);
+		TRY(exchange_get(cli, c, at, &a, ret_exit));
+		if (*ret_exit != CLI_OK)
+			return 0;
+		json_array_extend(rows,
+				  json_is_array(a.json)
+					  ? a.json
+					  : json_array_in(a.json, member));
+		next = json_text(a.json, "next", NULL);
+		free(TAKE(after));
+		after = next ? mem_str(next) : NULL;
+	}
+	*ret_list = TAKE(list);
+	return 0;
+}
+
 int exchange_list(struct cli *cli, const char *path, const char *member,
 		  const struct output_column *columns, size_t count)
 {
 	CLEANUP(client_close_p) struct client *c = NULL;
-	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *list = NULL;
 	int code;
 
 	TRY(exchange_open(cli, &c));
-	TRY(exchange_get(cli, c, path, &a, &code));
+	TRY(fetch_pages(cli, c, path, member, &list, &code));
 	if (code != CLI_OK)
 		return code;
 	if (cli->json)
-		output_json(cli->out, a.json);
+		output_json(cli->out, list);
 	else
-		output_table(cli->out,
-			     json_is_array(a.json)
-				     ? a.json
-				     : json_array_in(a.json, member),
-			     columns, count);
+		output_table(cli->out, json_array_in(list, member), columns,
+			     count);
 	return CLI_OK;
 }
 

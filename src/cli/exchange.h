@@ -45,7 +45,8 @@ void exchange_explain(struct cli *cli, const struct client_answer *a);
 int exchange_exit_for_status(long status);
 
 /*
- * A statement of ours for the authority we are connected to; its origin must be
+ * A statement of ours (or, if its type is a detector's, of the one that
+ * --detector names) for the authority we are connected to; its origin must be
  * the one in the settings or, without it, the one met at login.
  *
  * ret_statement: owned; add the members of its type.
@@ -86,7 +87,8 @@ MUST_USE int exchange_ask_and_send(struct cli *cli, struct client *c,
 /* PATH, and "?state=" with --state if that was given; owned. */
 char *exchange_list_path(struct cli *cli, const char *path);
 
-/* GET path and show the array in member as a table, or all of it as JSON. */
+/* GET path, page after page, and show the array in member as a table, or all
+ * of it as JSON. */
 MUST_USE int exchange_list(struct cli *cli, const char *path,
 			   const char *member,
 			   const struct output_column *columns, size_t count);

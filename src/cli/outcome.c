@@ -60,6 +60,7 @@ static const struct output_column request_rows[] = {
 	{ "Mode", "mode" },
 	{ "Route", "route" },
 	{ "Waiting for", "waitingFor" },
+	{ "Escalated", "escalated" },
 	{ "Effect", "outcome.effect" },
 	{ "Observed", "outcome.observed" },
 	{ "Detail", "outcome.detail" },
@@ -83,6 +84,10 @@ static const struct output_column decision_rows[] = {
 	{ "Needs approval", "decision.requires.approvals" },
 	{ "Needs evidence", "decision.requires.evidence" },
 	{ "Longest TTL", "decision.requires.maxTtl" },
+	{ "Risk", "decision.risk.score" },
+	{ "Detectors", "decision.risk.signals" },
+	{ "Exception", "decision.exception" },
+	{ "Change freeze", "decision.changeFreeze" },
 };
 
 static void show_state(struct cli *cli, const json_t *request)
@@ -97,6 +102,7 @@ static void show_state(struct cli *cli, const json_t *request)
 static const struct output_column approval_columns[] = {
 	{ "HUMAN", "human" },
 	{ "GROUP", "group" },
+	{ "INSTEAD BY", "insteadBy" },
 	{ "DECISION", "decision" },
 	{ "AT", "at" },
 };
@@ -125,6 +131,21 @@ static const struct output_column policy_columns[] = {
 	{ "SAYS", "title" },
 };
 
+static const struct output_column signal_columns[] = {
+	{ "DETECTOR", "detector" }, { "SIGNAL", "kind" },
+	{ "ABOUT", "subject" },	    { "SCORE", "score" },
+	{ "EXPIRES", "expires" },
+};
+
+/* Who said what of it. */
+static void show_signals(struct cli *cli, const json_t *seen)
+{
+	if (json_array_size(seen) == 0)
+		return;
+	fputs("\nDetectors say:\n", cli->out);
+	output_table(cli->out, seen, signal_columns, ARRAY_LEN(signal_columns));
+}
+
 void outcome_explain(struct cli *cli, const json_t *request)
 {
 	const json_t *decision = json_object_get(request, "decision");
@@ -143,6 +164,8 @@ void outcome_explain(struct cli *cli, const json_t *request)
 		      ARRAY_LEN(decision_rows));
 	output_record(cli->out, request,
 		      (const struct output_column[]){ { "Note", "note" } }, 1);
+	show_signals(cli,
+		     json_array_in(json_object_get(decision, "risk"), "seen"));
 	if (!policies)
 		return;
 	fputs("\nDetermined by:\n", cli->out);

@@ -41,10 +41,10 @@ int review_plan(const char *text, const char *claimed, const char *id,
 	return 0;
 }
 
-int review_manifests(const json_t *manifests, const char *claimed,
+int review_manifests(const json_t *manifests, bool prune, const char *claimed,
 		     char ret_digest[DIGEST_TEXT_LEN])
 {
-	struct digest digest = manifest_set_digest(manifests, false, NULL);
+	struct digest digest = manifest_set_digest(manifests, prune, NULL);
 	char computed[DIGEST_TEXT_LEN];
 
 	digest_format(&digest, computed);

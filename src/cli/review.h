@@ -23,11 +23,13 @@ MUST_USE int review_plan(const char *text, const char *claimed, const char *id,
 			 json_t **ret_plan, char ret_digest[DIGEST_TEXT_LEN]);
 
 /*
- * Computes the digest of manifests (SHA-256 over the canonical array).
+ * Computes the digest of manifests (SHA-256 over the canonical set).
+ * prune: what is not among them is removed.
  * claimed: what the authority says; NULL to compute only.
  * Errors: ERR_CORRUPT (another digest), ERR_SYNTAX (a real number).
  */
-MUST_USE int review_manifests(const json_t *manifests, const char *claimed,
+MUST_USE int review_manifests(const json_t *manifests, bool prune,
+			      const char *claimed,
 			      char ret_digest[DIGEST_TEXT_LEN]);
 
 /* Shows a plan with its digest. */

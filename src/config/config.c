@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/schema.h"
+#include "config/outward.h"
 
 static const struct schema word_row = { "word", SCHEMA_TEXT, .min = 1,
 					.max = 4096 };
@@ -34,10 +35,38 @@ static const struct schema connector_members[] = {
 	  .rows = &word_row, .help = "program and arguments" },
 	{ "timeoutSeconds", SCHEMA_INT, .min = 1, .max = 600,
 	  .help = "how long it has for one plan, apply or read" },
+	{ "readCommand", SCHEMA_LIST, .min = 1, .max = 32, .rows = &word_row,
+	  .help = "a second one, under an account that only reads: from tier 2 "
+		  "on it says what was done" },
 	{ 0 },
 };
 static const struct schema connector_row = { "connector", SCHEMA_OBJECT,
 					     .rows = connector_members };
+
+static const struct schema limits_rows[] = {
+	{ "openTasks", SCHEMA_INT, .min = 1, .max = 1000000,
+	  .help = "tasks of one agent that are open at once (1000)" },
+	{ "openRequests", SCHEMA_INT, .min = 1, .max = 1000000,
+	  .help = "its requests that wait or run at once (1000)" },
+	{ "requestsPerMinute", SCHEMA_INT, .min = 1, .max = 100000000,
+	  .help = "what it may ask in a minute (6000)" },
+	{ "recordBytes", SCHEMA_INT, .min = 1, .max = INT64_C(1) << 40,
+	  .help = "prompts and traces of one task (67108864)" },
+	{ 0 },
+};
+
+static const struct schema address_row = { "address", SCHEMA_TEXT, .min = 1,
+					   .max = 64 };
+
+static const struct schema outgoing_rows[] = {
+	{ "allow", SCHEMA_LIST, .max = 64, .rows = &address_row,
+	  .help = "internal addresses that may be connected to: ADDRESS, "
+		  "ADDRESS/PREFIX or ADDRESS:PORT" },
+	{ "ca", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "PEM of the authorities that are trusted, in place of the "
+		  "system's" },
+	{ 0 },
+};
 
 static const struct schema rows[] = {
 	{ "data", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
@@ -52,9 +81,19 @@ static const struct schema rows[] = {
 	  .help = "without it only loopback and Unix sockets are served" },
 	{ "keeper", SCHEMA_OBJECT, .required = true, .rows = keeper_rows },
 	{ "connectors", SCHEMA_LIST, .max = 256, .rows = &connector_row },
+	{ "outgoing", SCHEMA_OBJECT, .rows = outgoing_rows,
+	  .help = "what writd may connect to by itself" },
 	{ "policy", SCHEMA_TEXT, .min = 1, .max = 4096,
 	  .help = "folder of the bundle the log begins with" },
+	{ "notify", SCHEMA_OBJECT, .rows = config_notify_rows,
+	  .help = "who is told what happens" },
+	{ "lookups", SCHEMA_LIST, .max = 16, .rows = &config_lookup_row,
+	  .help = "evidence that is looked up" },
+	{ "witnesses", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "policy file (C2SP tlog-policy) of who cosigns the log" },
 	{ "log", SCHEMA_ENUM, .choices = "error|warning|info|debug" },
+	{ "limits", SCHEMA_OBJECT, .rows = limits_rows,
+	  .help = "quotas of each agent that has none of its own" },
 	{ 0 },
 };
 
@@ -68,6 +107,11 @@ static char *beside(const char *file, const char *path)
 	if (*path == '/' || !slash)
 		return mem_str(path);
 	return mem_format("%.*s/%s", (int)(slash - file), file, path);
+}
+
+char *config_beside(const char *file, const char *path)
+{
+	return beside(file, path);
 }
 
 /* A program by its bare name: beside this one, or in PATH. */
@@ -146,6 +190,8 @@ static void read_connectors(struct config *c, const json_t *list,
 			command_of(json_object_get(row, "command"), file);
 		c->connectors[at].timeout_ms =
 			json_int(row, "timeoutSeconds", 0) * 1000;
+		c->connectors[at].read_command =
+			command_of(json_object_get(row, "readCommand"), file);
 	}
 }
 
@@ -165,7 +211,11 @@ static void read_members(struct config *c, const json_t *doc, const char *file)
 {
 	const json_t *tls = json_object_get(doc, "tls");
 	const json_t *keeper = json_object_get(doc, "keeper");
+	const json_t *limits = json_object_get(doc, "limits");
+	const json_t *outgoing = json_object_get(doc, "outgoing");
 
+	c->reach = json_incref(json_object_get(outgoing, "allow"));
+	c->ca = beside(file, json_text(outgoing, "ca", NULL));
 	c->data = beside(file, json_text(doc, "data", ""));
 	c->origin = mem_str(json_text(doc, "origin", ""));
 	c->audience = mem_str(json_text(doc, "audience", ""));
@@ -176,8 +226,17 @@ static void read_members(struct config *c, const json_t *doc, const char *file)
 		command_of(json_object_get(keeper, "command"), file);
 	c->keeper_socket = beside(file, json_text(keeper, "socket", NULL));
 	c->policy = beside(file, json_text(doc, "policy", NULL));
+	c->witnesses = beside(file, json_text(doc, "witnesses", NULL));
+	c->limits.open_tasks = json_int(limits, "openTasks", 0);
+	c->limits.open_requests = json_int(limits, "openRequests", 0);
+	c->limits.requests_per_minute =
+		json_int(limits, "requestsPerMinute", 0);
+	c->limits.record_bytes = json_int(limits, "recordBytes", 0);
 	c->log = LOG_LEVEL_INFO;
 	discard(log_level_parse(json_text(doc, "log", "info"), &c->log));
+	c->notify = config_outward_paths(json_object_get(doc, "notify"), file);
+	c->lookups =
+		config_outward_paths(json_object_get(doc, "lookups"), file);
 	read_connectors(c, json_object_get(doc, "connectors"), file);
 }
 
@@ -203,6 +262,7 @@ int config_load(const char *path, struct config *ret, json_t **ret_faults)
 		fault(*ret_faults, "keeper",
 		      "either command or socket, not both");
 	check_connectors(ret, *ret_faults);
+	config_check_outward(ret->notify, ret->lookups, *ret_faults);
 	return 0;
 }
 
@@ -217,11 +277,16 @@ void config_clear(struct config *c)
 {
 	for (size_t i = 0; i < c->connector_count; i++) {
 		command_free(c->connectors[i].command);
+		command_free(c->connectors[i].read_command);
 		free(c->connectors[i].target);
 	}
 	free(c->connectors);
 	command_free(c->keeper_command);
 	free(c->keeper_socket);
+	json_decref(c->reach);
+	json_decref(c->notify);
+	json_decref(c->lookups);
+	free(c->ca);
 	free(c->data);
 	free(c->origin);
 	free(c->audience);
@@ -229,5 +294,6 @@ void config_clear(struct config *c)
 	free(c->tls_cert);
 	free(c->tls_key);
 	free(c->policy);
+	free(c->witnesses);
 	*c = (struct config){ 0 };
 }

@@ -8,9 +8,10 @@
 #include "base/log.h"
 
 struct config_connector {
-	char *target;	    /* name of a Target */
-	char **command;	    /* NULL-terminated */
-	int64_t timeout_ms; /* for one plan, apply or read; 0: its own */
+	char *target;	     /* name of a Target */
+	char **command;	     /* NULL-terminated */
+	int64_t timeout_ms;  /* for one plan, apply or read; 0: its own */
+	char **read_command; /* of the one that reads back, or NULL */
 };
 
 struct config {
@@ -25,6 +26,18 @@ struct config {
 	struct config_connector *connectors;
 	size_t connector_count;
 	char *policy; /* folder of the first bundle, NULL for none */
+	/* What one agent may have; 0: the default. */
+	struct {
+		int64_t open_tasks;
+		int64_t open_requests;
+		int64_t requests_per_minute;
+		int64_t record_bytes; /* of one task */
+	} limits;
+	json_t *reach; /* addresses that may be connected to, see net/reach.h */
+	char *ca;      /* PEM, for what is fetched; NULL: the system's */
+	json_t *notify;	 /* as in outward.h, paths of files whole; or NULL */
+	json_t *lookups; /* the same */
+	char *witnesses; /* policy file of the log's witnesses, or NULL */
 	enum log_level log;
 };
 
@@ -41,3 +54,6 @@ struct config {
 MUST_USE int config_load(const char *path, struct config *ret_config,
 			 json_t **ret_faults);
 void config_clear(struct config *config);
+
+/* path as seen from the folder of file; owned, NULL for NULL. */
+char *config_beside(const char *file, const char *path);

@@ -14,12 +14,17 @@ enum {
 	RESTART_MIN_MS = 100,
 	RESTART_MAX_MS = 30 * 1000,
 	COMMAND_MAX = 64, /* words of a command */
+	/* Nothing more is asked ahead beyond so many bytes of requests. */
+	AHEAD_MAX = 4 << 20,
 };
 
 struct call {
 	struct call *next;
 	enum connect_method method;
-	json_t *params; /* owned; NULL once it was sent */
+	enum connector_priority priority;
+	json_t *params; /* owned; an apply's until it was sent */
+	int64_t id;	/* of the request, once it was sent */
+	size_t size;	/* bytes of it */
 	int64_t timeout_ms;
 	struct loop_timer *wait; /* while it waits in a queue */
 	struct queue *queue;	 /* the one it waits in */
@@ -45,7 +50,7 @@ struct connector {
 
 	struct channel *channel;   /* NULL while there is no child */
 	struct loop_timer *start;  /* the next start, while there is no child */
-	struct loop_timer *answer; /* the time that current has left */
+	struct loop_timer *answer; /* the time that the first of sent has */
 	struct loop_timer *tell;   /* tells what is in told */
 	int64_t pause_ms;	   /* before the next restart */
 
@@ -53,8 +58,10 @@ struct connector {
 	char file_build[DIGEST_TEXT_LEN];
 	char build[DIGEST_TEXT_LEN];
 
-	struct call *current; /* in the child's hands */
-	int64_t id;	      /* of the last request sent */
+	struct queue sent; /* in the child's hands, in the order of answers */
+	size_t pipeline;   /* of them at most */
+	size_t sent_size;  /* bytes of their requests */
+	int64_t id;	   /* of the last request sent */
 	struct queue first;
 	struct queue normal;
 	struct queue told; /* ended, but not yet told */
@@ -95,6 +102,16 @@ static void queue_push(struct queue *queue, struct call *call)
 	queue->count++;
 }
 
+static void queue_push_front(struct queue *queue, struct call *call)
+{
+	call->next = queue->head;
+	call->queue = queue;
+	queue->head = call;
+	if (!call->next)
+		queue->end = &call->next;
+	queue->count++;
+}
+
 static struct call *queue_pop(struct queue *queue)
 {
 	struct call *call = queue->head;
@@ -120,6 +137,16 @@ static void queue_remove(struct queue *queue, struct call *call)
 		queue->end = at;
 	queue->count--;
 	call->queue = NULL;
+}
+
+/* Takes the call whose answer is next; NULL if none is in the child's hands. */
+static struct call *pop_sent(struct connector *c)
+{
+	struct call *call = queue_pop(&c->sent);
+
+	if (call)
+		c->sent_size -= call->size;
+	return call;
 }
 
 /* ---- the ends of calls ---- */
@@ -217,12 +244,56 @@ static void end_channel(struct connector *c)
 	c->describe = NULL;
 }
 
+static struct queue *queue_of(struct connector *c, const struct call *call)
+{
+	return call->priority == CONNECTOR_FIRST ? &c->first : &c->normal;
+}
+
+static void begin_waiting(struct connector *c, struct call *call)
+{
+	call->wait = loop_timer(c->config.loop, c->config.wait_ms,
+				waited_too_long, call);
+}
+
+/* What was sent and has no effect goes back to the front of its queue; takes
+ * from sent, newest first. */
+static void ask_again(struct connector *c, struct call *call)
+{
+	queue_push_front(queue_of(c, call), call);
+	begin_waiting(c, call);
+}
+
+/* Takes back what a child had besides the call it was at: an apply may have
+ * happened, all else is asked again. */
+static void take_back(struct connector *c, const char *why)
+{
+	struct call *newest_first = NULL;
+
+	while (c->sent.head) {
+		struct call *call = pop_sent(c);
+
+		if (call->method == CONNECT_APPLY) {
+			tell_later(c, call, CONNECT_DIED, why);
+			continue;
+		}
+		call->next = newest_first;
+		newest_first = call;
+	}
+	while (newest_first) {
+		struct call *call = newest_first;
+
+		newest_first = call->next;
+		ask_again(c, call);
+	}
+}
+
 /* The child is lost, or never came to be: everyone is told why. */
 static void lose(struct connector *c, enum connect_status status,
 		 const char *why)
 {
-	struct call *call = TAKE(c->current);
+	struct call *call = pop_sent(c);
 
+	take_back(c, "the connector ended before it answered");
 	end_channel(c);
 	plan_start(c);
 	if (c->config.down)
@@ -236,10 +307,20 @@ static void answer_late(void *cookie)
 	struct connector *c = cookie;
 	CLEANUP(mem_free_p)
 	char *why = mem_format("no answer to %s in time",
-			       connect_method_name(c->current->method));
+			       connect_method_name(c->sent.head->method));
 
 	c->answer = NULL;
 	lose(c, CONNECT_TIMEOUT, why);
+}
+
+/* Starts the time of the call whose answer is next. */
+static void await_answer(struct connector *c)
+{
+	loop_timer_end(c->answer);
+	c->answer = NULL;
+	if (c->sent.head)
+		c->answer = loop_timer(c->config.loop, c->sent.head->timeout_ms,
+				       answer_late, c);
 }
 
 /* What describe says must hold; returns why it does not, NULL if it does. */
@@ -263,8 +344,12 @@ static void take_describe(struct connector *c, const struct reply *reply)
 		lose(c, CONNECT_MALFORMED, why);
 		return;
 	}
-	call_free(TAKE(c->current));
+	call_free(pop_sent(c));
+	await_answer(c);
 	c->describe = json_incref(reply->result);
+	c->pipeline = (size_t)json_int(c->describe, "pipeline", 1);
+	if (c->pipeline > CONNECTOR_PIPELINE_MAX)
+		c->pipeline = CONNECTOR_PIPELINE_MAX;
 	memcpy(c->build, c->file_build, sizeof(c->build));
 	if (c->config.up)
 		c->config.up(c->config.cookie);
@@ -284,9 +369,10 @@ static enum connect_status status_of(const struct call *call,
 
 static void take_answer(struct connector *c, const struct reply *reply)
 {
-	struct call *call = TAKE(c->current);
+	struct call *call = pop_sent(c);
 
 	c->pause_ms = c->config.restart_min_ms;
+	await_answer(c);
 	tell_call(call, status_of(call, reply), reply->result,
 		  reply->reason[0] ? reply->reason : NULL, reply->detail);
 	pump(c);
@@ -296,19 +382,16 @@ static void message(void *cookie, struct slice body)
 {
 	struct connector *c = cookie;
 	CLEANUP(reply_clear) struct reply reply = { 0 };
+	const struct call *call = c->sent.head;
 
-	if (!c->current) {
+	if (!call) {
 		lose(c, CONNECT_MALFORMED, "it spoke without being asked");
 		return;
 	}
-	reply_parse(body, c->current->method, c->id, &reply);
-	if (reply.kind == REPLY_MALFORMED) {
+	reply_parse(body, call->method, call->id, &reply);
+	if (reply.kind == REPLY_MALFORMED)
 		lose(c, CONNECT_MALFORMED, reply.detail);
-		return;
-	}
-	loop_timer_end(c->answer);
-	c->answer = NULL;
-	if (!c->current->done)
+	else if (!call->done)
 		take_describe(c, &reply);
 	else
 		take_answer(c, &reply);
@@ -324,7 +407,16 @@ static void closed(void *cookie, const char *why)
 
 static const struct channel_events events = { message, closed };
 
-/* Makes a call the current one.  Errors: ERR_LIMIT when it is too large. */
+/* The params of a call for its request; they are kept where it may have to be
+ * asked again. */
+static json_t *params_of(struct call *call)
+{
+	return call->method == CONNECT_APPLY ? TAKE(call->params)
+					     : json_incref(call->params);
+}
+
+/* Sends a call after those in the child's hands.  Errors: ERR_LIMIT when it is
+ * too large. */
 static int send_call(struct connector *c, struct call *call)
 {
 	CLEANUP(buf_clear) struct buf body = BUF_INIT(FRAME_MAX);
@@ -334,26 +426,41 @@ static int send_call(struct connector *c, struct call *call)
 	json_set_text(request, "jsonrpc", "2.0");
 	json_set_int(request, "id", c->id + 1);
 	json_set_text(request, "method", connect_method_name(call->method));
-	json_set_new(request, "params", TAKE(call->params));
+	json_set_new(request, "params", params_of(call));
 	TRY(json_put_canonical(&body, request));
 	TRY(buf_finish(&body, &bytes));
 	TRY(channel_send(c->channel, bytes));
-	c->id++;
-	c->current = call;
-	c->answer =
-		loop_timer(c->config.loop, call->timeout_ms, answer_late, c);
+	call->id = ++c->id;
+	call->size = bytes.len;
+	c->sent_size += bytes.len;
+	queue_push(&c->sent, call);
+	if (c->sent.count == 1)
+		await_answer(c);
 	return 0;
 }
 
-/* Gives the child its next call when it has none. */
+/* The next call that may be sent; the last place in the pipeline is for those
+ * that go first. */
+static struct call *next_call(struct connector *c)
+{
+	size_t room = c->pipeline - c->sent.count;
+
+	if (c->sent_size > AHEAD_MAX)
+		return NULL;
+	if (room > 0 && c->first.head)
+		return queue_pop(&c->first);
+	if (room > 1 || (room > 0 && c->pipeline == 1))
+		return queue_pop(&c->normal);
+	return NULL;
+}
+
+/* Gives the child as many calls as it takes. */
 static void pump(struct connector *c)
 {
 	struct call *call;
 
-	while (c->describe && !c->current) {
-		call = queue_pop(&c->first);
-		if (!call)
-			call = queue_pop(&c->normal);
+	while (c->describe) {
+		call = next_call(c);
 		if (!call)
 			return;
 		loop_timer_end(call->wait);
@@ -453,6 +560,7 @@ int connector_open(const struct connector_config *config,
 	copy_command(c, count);
 	queue_init(&c->first, c->config.reserve_max);
 	queue_init(&c->normal, c->config.queue_max);
+	queue_init(&c->sent, SIZE_MAX);
 	queue_init(&c->told, SIZE_MAX);
 	c->pause_ms = c->config.restart_min_ms;
 	c->start = loop_timer(c->config.loop, 0, start, c);
@@ -465,11 +573,10 @@ int connector_open(const struct connector_config *config,
 static void close_calls(struct connector *c)
 {
 	static const char why[] = "the connector is being closed";
-	struct call *call = TAKE(c->current);
 
 	c->closing = true;
-	if (call)
-		tell_call(call, CONNECT_DIED, NULL, NULL, why);
+	while (c->sent.head)
+		tell_call(pop_sent(c), CONNECT_DIED, NULL, NULL, why);
 	while (c->first.head)
 		tell_call(queue_pop(&c->first), CONNECT_BUSY, NULL, NULL, why);
 	while (c->normal.head)
@@ -499,12 +606,13 @@ void connector_call(struct connector *c, enum connect_method method,
 		    json_t *params, enum connector_priority priority,
 		    int64_t timeout_ms, connector_done_fn done, void *cookie)
 {
-	struct queue *queue =
-		priority == CONNECTOR_FIRST ? &c->first : &c->normal;
 	struct call *call = call_new(c, method, params, timeout_ms);
+	struct queue *queue;
 
+	call->priority = priority;
 	call->done = done;
 	call->cookie = cookie;
+	queue = queue_of(c, call);
 	if (c->closing || queue->count >= queue->max) {
 		tell_later(c, call, CONNECT_BUSY,
 			   c->closing ? "the connector is being closed"
@@ -512,8 +620,7 @@ void connector_call(struct connector *c, enum connect_method method,
 		return;
 	}
 	queue_push(queue, call);
-	call->wait = loop_timer(c->config.loop, c->config.wait_ms,
-				waited_too_long, call);
+	begin_waiting(c, call);
 	pump(c);
 }
 
@@ -547,5 +654,5 @@ const json_t *connector_action(const struct connector *c, const char *action)
 
 size_t connector_load(const struct connector *c)
 {
-	return c->first.count + c->normal.count + (c->current ? 1 : 0);
+	return c->first.count + c->normal.count + c->sent.count;
 }

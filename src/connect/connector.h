@@ -1,7 +1,8 @@
 /*
  * The host side of one connector: a child process per target that is started,
- * asked one thing at a time, bounded, timed, and started again when it dies,
- * hangs or says something it should not.
+ * asked, bounded, timed, and started again when it dies, hangs or says
+ * something it should not.  It is asked as many things ahead as it describes
+ * ("pipeline"), at most CONNECTOR_PIPELINE_MAX, and answers in order.
  *
  * Lives on the loop's thread.  No callback comes from within connector_open()
  * or connector_call().
@@ -13,6 +14,8 @@
 #include "connect/protocol.h"
 
 struct connector;
+
+enum { CONNECTOR_PIPELINE_MAX = 64 };
 
 /*
  * How a call ended.  For apply, what is certain about the target:
@@ -49,7 +52,9 @@ struct connector_result {
 
 enum connector_priority {
 	CONNECTOR_NORMAL,
-	CONNECTOR_FIRST, /* ends: before all others, with slots of their own */
+	/* Ends: before all others that wait, with slots of their own, one of
+	 * them among what the child is asked ahead. */
+	CONNECTOR_FIRST,
 };
 
 typedef void (*connector_done_fn)(void *cookie,
@@ -94,10 +99,12 @@ void connector_close(struct connector *c);
 DEFINE_CLEANUP(struct connector *, connector_close)
 
 /*
- * Queues a call; done comes exactly once.
+ * Queues a call; done comes exactly once.  When the child is lost, an apply it
+ * was sent is told so; what has no effect and was not its turn is asked again.
  *
  * params: owned by the call, an object.
- * timeout_ms: time the child has from being sent it; 0: as configured.
+ * timeout_ms: time the child has once it has answered what it was sent before;
+ *   0: as configured.
  */
 void connector_call(struct connector *c, enum connect_method method,
 		    json_t *params, enum connector_priority priority,

@@ -68,6 +68,26 @@ static const struct schema drill[] = {
 	END,
 };
 
+/* The same for one action and its inverse. */
+static const struct schema action_drill[] = {
+	TEXT("action", NAME_MAX_BYTES),
+	{ "resource", SCHEMA_TEXT, true, 1, 4096, NULL, NULL, NULL },
+	{ "parameters", SCHEMA_ANY, true, 0, 0, NULL, NULL, NULL },
+	END,
+};
+
+static const struct schema action_drill_row[] = {
+	ROWS("drill", SCHEMA_OBJECT, true, 0, action_drill),
+	END,
+};
+
+/* The methods it has that a connector need not have. */
+static const struct schema method_row[] = {
+	{ "method", SCHEMA_ENUM, true, 0, 0, "discover|entitlements|activity",
+	  NULL, NULL },
+	END,
+};
+
 static const struct schema describe[] = {
 	TEXT("name", NAME_MAX_BYTES),
 	TEXT("version", NAME_MAX_BYTES),
@@ -76,7 +96,10 @@ static const struct schema describe[] = {
 	{ "protocol", SCHEMA_INT, true, 1, 1000, NULL, NULL, NULL },
 	{ "actions", SCHEMA_LIST, true, 1, 256, NULL, action_row, NULL },
 	FLAG("enforcesPrecondition"),
+	{ "pipeline", SCHEMA_INT, false, 1, 1000, NULL, NULL, NULL },
 	{ "drill", SCHEMA_OBJECT, false, 0, 0, NULL, drill, NULL },
+	ROWS("drills", SCHEMA_LIST, false, 16, action_drill_row),
+	ROWS("reads", SCHEMA_LIST, false, 16, method_row),
 	END,
 };
 
@@ -133,6 +156,11 @@ static const struct schema plan[] = {
 	END,
 };
 
+static const struct schema secret_row[] = {
+	{ "value", SCHEMA_TEXT, true, 0, 16 * 1024, "multiline", NULL, NULL },
+	END,
+};
+
 static const struct schema apply[] = {
 	{ "result", SCHEMA_ENUM, true, 0, 0, "applied|no-change|refused", NULL,
 	  NULL },
@@ -140,6 +168,8 @@ static const struct schema apply[] = {
 	OPTIONAL_TEXT("targetVersion", 256),
 	OPTIONAL_TEXT("reason", NAME_MAX_BYTES),
 	OPTIONAL_TEXT("detail", WORDS_MAX),
+	/* What was lent; handed on once and kept nowhere. */
+	ROWS("secret", SCHEMA_MAP, false, 16, secret_row),
 	END,
 };
 
@@ -147,6 +177,76 @@ static const struct schema read_back[] = {
 	FLAG("present"),
 	ROWS("state", SCHEMA_MAP, true, MEMBERS_MAX, any),
 	OPTIONAL_TEXT("targetVersion", 256),
+	END,
+};
+
+/* "word" or "word: why" */
+static const struct schema flag_row[] = {
+	TEXT("flag", 256),
+	END,
+};
+
+static const struct schema account[] = {
+	TEXT("id", RESOURCE_MAX),
+	{ "kind", SCHEMA_ENUM, true, 0, 0, "account|service|group", NULL,
+	  NULL },
+	OPTIONAL_TEXT("login", 1024),
+	OPTIONAL_TEXT("description", 1024),
+	OPTIONAL_TEXT("manager", RESOURCE_MAX),
+	{ "created", SCHEMA_TIME, false, 0, 0, NULL, NULL, NULL },
+	{ "lastUsed", SCHEMA_TIME, false, 0, 0, NULL, NULL, NULL },
+	FLAG("disabled"),
+	ROWS("flags", SCHEMA_LIST, true, 64, flag_row),
+	END,
+};
+
+static const struct schema account_row[] = {
+	ROWS("account", SCHEMA_OBJECT, true, 0, account),
+	END,
+};
+
+static const struct schema discover[] = {
+	ROWS("accounts", SCHEMA_LIST, true, 1000, account_row),
+	OPTIONAL_TEXT("next", RESOURCE_MAX),
+	END,
+};
+
+static const struct schema entitlement[] = {
+	TEXT("type", NAME_MAX_BYTES),
+	TEXT("id", RESOURCE_MAX),
+	FLAG("direct"),
+	OPTIONAL_TEXT("detail", WORDS_MAX),
+	END,
+};
+
+static const struct schema entitlement_row[] = {
+	ROWS("entitlement", SCHEMA_OBJECT, true, 0, entitlement),
+	END,
+};
+
+static const struct schema entitlements[] = {
+	ROWS("entitlements", SCHEMA_LIST, true, SUBJECTS_MAX, entitlement_row),
+	END,
+};
+
+static const struct schema deed[] = {
+	{ "at", SCHEMA_TIME, true, 0, 0, NULL, NULL, NULL },
+	{ "source", SCHEMA_ENUM, true, 0, 0, "log|session", NULL, NULL },
+	TEXT("command", NAME_MAX_BYTES),
+	{ "failed", SCHEMA_FLAG, false, 0, 0, NULL, NULL, NULL },
+	OPTIONAL_TEXT("where", RESOURCE_MAX),
+	OPTIONAL_TEXT("digest", DIGEST_TEXT_LEN - 1),
+	END,
+};
+
+static const struct schema deed_row[] = {
+	ROWS("deed", SCHEMA_OBJECT, true, 0, deed),
+	END,
+};
+
+static const struct schema activity[] = {
+	ROWS("deeds", SCHEMA_LIST, true, 1000, deed_row),
+	FLAG("complete"),
 	END,
 };
 
@@ -161,9 +261,14 @@ static const struct {
 };
 
 static const struct schema *const results[CONNECT_METHOD_COUNT] = {
-	[CONNECT_DESCRIBE] = describe, [CONNECT_CHECK] = check,
-	[CONNECT_PLAN] = plan,	       [CONNECT_APPLY] = apply,
+	[CONNECT_DESCRIBE] = describe,
+	[CONNECT_CHECK] = check,
+	[CONNECT_PLAN] = plan,
+	[CONNECT_APPLY] = apply,
 	[CONNECT_READ] = read_back,
+	[CONNECT_DISCOVER] = discover,
+	[CONNECT_ENTITLEMENTS] = entitlements,
+	[CONNECT_ACTIVITY] = activity,
 };
 
 const char *connect_method_name(enum connect_method method)

@@ -16,7 +16,10 @@ enum { CONNECT_PROTOCOL = 1 };
 	ROW(CHECK, "check", 15000)                                             \
 	ROW(PLAN, "plan", 15000)                                               \
 	ROW(APPLY, "apply", 30000)                                             \
-	ROW(READ, "read", 15000)
+	ROW(READ, "read", 15000)                                               \
+	ROW(DISCOVER, "discover", 30000)                                       \
+	ROW(ENTITLEMENTS, "entitlements", 15000)                               \
+	ROW(ACTIVITY, "activity", 15000)
 
 enum connect_method {
 #define CONNECT_METHOD_ENUM(name, text, timeout_ms) CONNECT_##name,

@@ -88,6 +88,9 @@ static bool apply_holds(struct reply *reply, const json_t *result)
 		return malformed(reply, "a reason without a refusal");
 	if (refused && json_object_get(result, "observed"))
 		return malformed(reply, "a refusal with an effect");
+	if (json_object_get(result, "secret") &&
+	    strcmp(json_text(result, "result", ""), "applied") != 0)
+		return malformed(reply, "a secret without an effect");
 	if (!refused)
 		return true;
 	return take_words(reply, reason, json_text(result, "detail", ""));

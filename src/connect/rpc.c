@@ -1,5 +1,6 @@
 #include "connect/rpc.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,11 @@
 #include "base/error.h"
 #include "base/frame.h"
 #include "base/mem.h"
+
+enum {
+	HEADER_SIZE = 4,
+	READ_SIZE = 256 * 1024, /* bytes that may come in at once */
+};
 
 int rpc_fault_set(struct rpc_fault *fault, enum rpc_code code,
 		  const char *reason, const char *format, ...)
@@ -119,28 +125,165 @@ int rpc_put_fault(struct buf *out, int64_t id, const struct rpc_fault *fault)
 	return put_answer(out, answer);
 }
 
-static void wipe(struct buf *b)
+/* ---- serving ---- */
+
+/* What has been read and not been answered yet. */
+struct intake {
+	int fd;
+	uint8_t *data; /* owned */
+	size_t capacity;
+	size_t len;   /* bytes in data */
+	size_t taken; /* of them, in messages that were handed on */
+	bool ended;
+};
+
+static void intake_clear(struct intake *intake)
 {
-	if (b->data)
-		mem_wipe(b->data, b->len);
-	buf_reset(b);
+	if (intake->data)
+		mem_wipe(intake->data, intake->capacity);
+	free(intake->data);
+}
+
+/* The length in a message's first bytes, which are all there. */
+static size_t length_at(const uint8_t *at)
+{
+	return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 |
+	       at[3];
+}
+
+/* Hands on whole messages, valid until intake_drop().  Errors: ERR_LIMIT for a
+ * length that nobody may send, once it is the first. */
+static int intake_take(struct intake *intake, struct slice *bodies,
+		       size_t *ret_count)
+{
+	size_t count = 0;
+
+	while (count < RPC_TOGETHER_MAX &&
+	       intake->len - intake->taken >= HEADER_SIZE) {
+		const uint8_t *at = intake->data + intake->taken;
+		size_t len = length_at(at);
+
+		if (len > FRAME_MAX && count == 0)
+			return error_set(ERR_LIMIT, "a message of %zu bytes",
+					 len);
+		if (len > FRAME_MAX ||
+		    intake->len - intake->taken - HEADER_SIZE < len)
+			break;
+		bodies[count++] = slice_of(at + HEADER_SIZE, len);
+		intake->taken += HEADER_SIZE + len;
+	}
+	*ret_count = count;
+	return 0;
+}
+
+/* Wipes and forgets what was handed on. */
+static void intake_drop(struct intake *intake)
+{
+	size_t rest = intake->len - intake->taken;
+
+	if (rest > 0)
+		memmove(intake->data, intake->data + intake->taken, rest);
+	if (intake->taken > 0)
+		mem_wipe(intake->data + rest, intake->taken);
+	intake->len = rest;
+	intake->taken = 0;
+}
+
+/* Waits for bytes and reads as many as are there. */
+static int intake_read(struct intake *intake)
+{
+	ssize_t got;
+
+	if (intake->capacity - intake->len < READ_SIZE) {
+		/* By hand: what is moved away must be wiped. */
+		size_t capacity = 2 * intake->capacity + READ_SIZE;
+		uint8_t *data = mem_alloc(capacity);
+
+		if (intake->len > 0)
+			memcpy(data, intake->data, intake->len);
+		intake_clear(intake);
+		intake->data = data;
+		intake->capacity = capacity;
+	}
+	do
+		got = read(intake->fd, intake->data + intake->len,
+			   intake->capacity - intake->len);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return error_sys("read a message");
+	intake->ended = got == 0;
+	intake->len += (size_t)got;
+	return 0;
+}
+
+/* The next messages, as many as are there; none at a clean end. */
+static int intake_next(struct intake *intake, struct slice *bodies,
+		       size_t *ret_count)
+{
+	for (;;) {
+		TRY(intake_take(intake, bodies, ret_count));
+		if (*ret_count > 0)
+			return 0;
+		if (intake->ended)
+			return intake->len > 0
+				       ? error_set(ERR_SYNTAX,
+						   "a message is cut short")
+				       : 0;
+		TRY(intake_read(intake));
+	}
+}
+
+static int put_frame(void *cookie, struct slice answer)
+{
+	return frame_write(*(const int *)cookie, answer);
+}
+
+int rpc_serve_together(int in, int out, rpc_together_fn answer, void *cookie)
+{
+	CLEANUP(intake_clear) struct intake intake = { .fd = in };
+	const struct rpc_sink sink = { put_frame, &out };
+	struct slice bodies[RPC_TOGETHER_MAX];
+	size_t count = 0;
+
+	for (;;) {
+		TRY(intake_next(&intake, bodies, &count));
+		if (count == 0)
+			return 0;
+		TRY(answer(cookie, bodies, count, &sink));
+		intake_drop(&intake);
+	}
+}
+
+struct one_by_one {
+	rpc_answer_fn answer;
+	void *cookie;
+	struct buf reply;
+};
+
+static int answer_each(void *cookie, const struct slice *bodies, size_t count,
+		       const struct rpc_sink *sink)
+{
+	struct one_by_one *each = cookie;
+
+	for (size_t i = 0; i < count; i++) {
+		TRY(each->answer(each->cookie, bodies[i], &each->reply));
+		TRY(sink->put(sink->cookie, buf_slice(&each->reply)));
+		buf_cut(&each->reply, 0);
+	}
+	return 0;
+}
+
+static void one_by_one_clear(struct one_by_one *each)
+{
+	buf_clear(&each->reply);
 }
 
 int rpc_serve(int in, int out, rpc_answer_fn answer, void *cookie)
 {
-	CLEANUP(buf_clear) struct buf body = BUF_INIT(FRAME_MAX);
-	CLEANUP(buf_clear) struct buf reply = BUF_INIT(FRAME_MAX);
-	bool end = false;
+	CLEANUP(one_by_one_clear)
+	struct one_by_one each = { answer, cookie, BUF_INIT(FRAME_MAX) };
 
-	for (;;) {
-		TRY(frame_read(in, &body, &end));
-		if (end)
-			return 0;
-		TRY(answer(cookie, buf_slice(&body), &reply));
-		TRY(frame_write(out, buf_slice(&reply)));
-		wipe(&body);
-		wipe(&reply);
-	}
+	return rpc_serve_together(in, out, answer_each, &each);
 }
 
 int rpc_output_fd(void)

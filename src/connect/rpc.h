@@ -1,5 +1,5 @@
 /*
- * The serving side of JSON-RPC 2.0 over frames, one request at a time: what the
+ * The serving side of JSON-RPC 2.0 over frames, answered in order: what the
  * keeper and the connectors are built on.  Nothing here knows a method.
  */
 #pragma once
@@ -62,10 +62,29 @@ typedef int (*rpc_answer_fn)(void *cookie, struct slice body,
 			     struct buf *reply);
 
 /*
- * Answers messages from in on out until in ends.  Both buffers are wiped after
- * each message.  Errors: those of frame_read(), frame_write() and answer.
+ * Answers messages from in on out until in ends.  What came in and what went
+ * out is wiped.  Errors: ERR_IO, ERR_LIMIT (a message over FRAME_MAX),
+ * ERR_SYNTAX (cut short), and those of answer.
  */
 MUST_USE int rpc_serve(int in, int out, rpc_answer_fn answer, void *cookie);
+
+enum { RPC_TOGETHER_MAX = 64 }; /* messages answered in one go */
+
+/* Takes the answers, one by one. */
+struct rpc_sink {
+	int (*put)(void *cookie, struct slice answer);
+	void *cookie;
+};
+
+/* Answers messages that have come in together: one answer for each, in their
+ * order.  count: 1 to RPC_TOGETHER_MAX.  Errors end the service. */
+typedef int (*rpc_together_fn)(void *cookie, const struct slice *bodies,
+			       size_t count, const struct rpc_sink *sink);
+
+/* rpc_serve() for what is cheaper done for several messages at once: hands on
+ * whatever waits already, and never waits for more than one message. */
+MUST_USE int rpc_serve_together(int in, int out, rpc_together_fn answer,
+				void *cookie);
 
 /* Where answers go: standard output, or standard input where that is a socket
  * and standard output is neither socket nor pipe (socket activation). */

@@ -19,6 +19,7 @@
 #include "config/bundle.h"
 #include "config/config.h"
 #include "evidence/keeper.h"
+#include "net/transfer.h"
 
 enum {
 	EXIT_CONFIG = 2,
@@ -29,7 +30,10 @@ struct daemon {
 	struct config config;
 	struct flow_connector *connectors; /* of config, as flow takes them */
 	struct loop *loop;
+	struct reach *reach;
+	struct transfers *transfers;
 	struct evidence_keeper *keeper;
+	struct witness_policy *witnesses; /* NULL for none */
 	struct evidence *evidence;
 	struct flow *flow;
 	struct api *api;
@@ -127,6 +131,15 @@ static int watch_signals(struct daemon *d)
 			  &d->signal_watch);
 }
 
+static int start_transfers(struct daemon *d)
+{
+	struct transfers_config config;
+
+	TRY(reach_new(d->config.reach, &d->reach));
+	config = (struct transfers_config){ d->loop, d->reach, d->config.ca };
+	return transfers_open(&config, &d->transfers);
+}
+
 static int start_keeper(struct daemon *d)
 {
 	struct keeper_config config = {
@@ -147,10 +160,14 @@ static int start_evidence(struct daemon *d)
 		.origin = d->config.origin,
 		.loop = d->loop,
 		.keeper = d->keeper,
+		.transfers = d->transfers,
 		.degraded = degraded,
 		.cookie = d,
 	};
 
+	if (d->config.witnesses)
+		TRY(witness_policy_load(d->config.witnesses, &d->witnesses));
+	config.witnesses = d->witnesses;
 	return evidence_open(&config, &d->evidence);
 }
 
@@ -188,6 +205,7 @@ static void take_connectors(struct daemon *d)
 			.target = c->target,
 			.command = (const char *const *)c->command,
 			.timeout_ms = c->timeout_ms,
+			.read_command = (const char *const *)c->read_command,
 		};
 	}
 }
@@ -213,6 +231,14 @@ static int start_flow(struct daemon *d)
 		.connector_count = d->config.connector_count,
 		.bootstrap = bootstrap,
 		.policy_bundle = bundle,
+		.limits = { d->config.limits.open_tasks,
+			    d->config.limits.open_requests,
+			    d->config.limits.requests_per_minute,
+			    d->config.limits.record_bytes },
+		.transfers = d->transfers,
+		.notify = d->config.notify,
+		.lookups = d->config.lookups,
+		.folder = d->config.data,
 	};
 	return flow_open(&config, &d->flow);
 }
@@ -241,6 +267,7 @@ static int start(struct daemon *d)
 {
 	TRY(loop_open(&d->loop));
 	TRY(watch_signals(d));
+	TRY(start_transfers(d));
 	TRY(start_keeper(d));
 	TRY(start_evidence(d));
 	TRY(start_flow(d));
@@ -255,7 +282,10 @@ static void daemon_clear(struct daemon *d)
 	api_free(d->api);
 	flow_close(d->flow);
 	evidence_close(d->evidence);
+	witness_policy_free(d->witnesses);
 	keeper_close(d->keeper);
+	transfers_close(d->transfers);
+	reach_free(d->reach);
 	loop_watch_end(d->signal_watch);
 	fd_close_p(&d->signals);
 	loop_close(d->loop);
@@ -281,6 +311,17 @@ static int tell_faults(const char *path, const json_t *faults)
 		fprintf(stderr, "%s:%s: %s\n", path, json_text(fault, "at", ""),
 			json_text(fault, "detail", ""));
 	return json_array_size(faults) ? EXIT_CONFIG : 0;
+}
+
+/* What config cannot see: it is below the layer that reads addresses. */
+static int check_reach(const char *path, const struct config *c)
+{
+	CLEANUP(reach_free_p) struct reach *reach = NULL;
+
+	if (reach_new(c->reach, &reach) == 0)
+		return 0;
+	fprintf(stderr, "%s: outgoing.allow: %s\n", path, error_message());
+	return EXIT_CONFIG;
 }
 
 static int run(struct daemon *d)
@@ -311,6 +352,8 @@ static int with_config(const char *path, bool check)
 		return EXIT_CONFIG;
 	}
 	status = tell_faults(path, faults);
+	if (status == 0)
+		status = check_reach(path, &d.config);
 	if (status == 0 && check)
 		printf("%s: fine\n", path);
 	if (status == 0 && !check)

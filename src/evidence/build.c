@@ -166,6 +166,30 @@ void evidence_seen(struct evidence_txn *t, const char *scope, const char *value,
 	op->at_ms = expires_ms;
 }
 
+/* An act has either a human or a why, and one number beside the time. */
+static uint64_t number_of(const struct outbox_change *c)
+{
+	if (c->act == OUTBOX_MOVE)
+		return (uint64_t)c->attempts << 1 | c->is_dead;
+	return (uint64_t)(c->act == OUTBOX_TRIM ? c->at_most : c->until_ms);
+}
+
+void evidence_outbox(struct evidence_txn *t, const struct outbox_change *c)
+{
+	struct op *op = txn_op(t, OP_OUTBOX);
+
+	op->number = c->act;
+	op->index = number_of(c);
+	op->at_ms = c->at_ms;
+	op->name = txn_put_text(t, c->id);
+	op->about = txn_put_text(t, c->about);
+	op->bytes = txn_put_text(t, c->act == OUTBOX_ADD ? c->human : c->why);
+	op->values[0] = txn_put_text(t, c->endpoint);
+	op->values[1] = txn_put_text(t, c->event);
+	op->values[2] = txn_put_text(t, c->role);
+	t->tells = true;
+}
+
 /* ---- the end of it --------------------------------------------------------
  */
 
@@ -220,6 +244,7 @@ void evidence_commit(struct evidence_txn *t, void (*done)(void *cookie),
 	t->done = done;
 	t->cookie = cookie;
 	e->queued++;
+	e->committed++;
 	writer_put(e->writer, t);
 }
 

@@ -193,9 +193,11 @@ static void on_written(void *cookie, struct evidence_txn *first)
 {
 	struct evidence *e = cookie;
 	const struct evidence_txn *last = NULL;
+	bool tells = false;
 
 	for (const struct evidence_txn *t = first; t; t = t->next) {
 		e->queued--;
+		tells |= t->tells;
 		if (t->leaf_count > 0)
 			last = t;
 	}
@@ -212,6 +214,8 @@ static void on_written(void *cookie, struct evidence_txn *first)
 		txn_free(first);
 		first = next;
 	}
+	if (tells && e->on_outbox && !e->closing)
+		e->on_outbox(e->outbox_cookie);
 	signer_advance(e);
 }
 
@@ -249,7 +253,9 @@ static int open_log(struct evidence *e)
 	TRY(store_open_reader(e->folder, &e->reader));
 	e->tree = tree_new(e->reader);
 	TRY(verify_start(e));
+	TRY(witnesses_open(e, &e->witnesses));
 	signer_advance(e);
+	witnesses_advance(e->witnesses);
 	return 0;
 }
 
@@ -312,6 +318,7 @@ void evidence_close(struct evidence *e)
 	if (e->writer)
 		finish(e);
 	disclosures_drop(e);
+	witnesses_close(e->witnesses);
 	signer_clear(e);
 	tree_free(e->tree);
 	/* The writer's connection is the last, so that it leaves one file. */
@@ -325,9 +332,26 @@ void evidence_close(struct evidence *e)
 /* ---- asking ---------------------------------------------------------------
  */
 
+void evidence_on_outbox(struct evidence *e, void (*fn)(void *cookie),
+			void *cookie)
+{
+	e->on_outbox = fn;
+	e->outbox_cookie = cookie;
+}
+
 struct store *evidence_reader(struct evidence *e)
 {
 	return e->reader;
+}
+
+uint64_t evidence_committed(const struct evidence *e)
+{
+	return e->committed;
+}
+
+uint64_t evidence_durable(const struct evidence *e)
+{
+	return e->committed - e->queued;
 }
 
 bool evidence_is_busy(const struct evidence *e)
@@ -341,6 +365,18 @@ bool evidence_is_degraded(const struct evidence *e, const char **ret_why)
 	if (ret_why)
 		*ret_why = e->trouble ? e->trouble_why : "";
 	return e->trouble != 0;
+}
+
+void evidence_when_receipt(struct evidence *e, uint64_t index,
+			   enum receipt_strength strength, int64_t timeout_ms,
+			   evidence_receipt_fn fn, void *cookie)
+{
+	witnesses_await(e->witnesses, index, strength, timeout_ms, fn, cookie);
+}
+
+json_t *evidence_witness_report(const struct evidence *e)
+{
+	return witnesses_report(e->witnesses);
 }
 
 uint64_t evidence_durable_size(const struct evidence *e)

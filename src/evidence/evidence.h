@@ -17,6 +17,8 @@
 #include "crypto/merkle.h"
 #include "crypto/note.h"
 #include "evidence/leaf.h"
+#include "evidence/witness_policy.h"
+#include "store/outbox.h"
 #include "store/store.h"
 
 enum {
@@ -27,12 +29,17 @@ enum {
 
 struct evidence;
 struct evidence_keeper; /* evidence/keeper.h: the other end of the keeper */
+struct transfers;	/* net/transfer.h: outgoing calls */
 
 struct evidence_config {
 	const char *folder; /* data folder */
 	const char *origin; /* C2SP origin, the log key's name */
 	struct loop *loop;
 	struct evidence_keeper *keeper; /* ready: hello was answered */
+	/* Who cosigns the log's checkpoints, NULL for nobody; with the way to
+	 * them.  Both borrowed, and outlive the log. */
+	const struct witness_policy *witnesses;
+	struct transfers *transfers;
 	/* Entering and leaving a condition that must stop arming. */
 	void (*degraded)(void *cookie, bool on, const char *why);
 	void *cookie;
@@ -43,7 +50,8 @@ struct evidence_config {
  * compares with the stored head and with the keeper's last checkpoint.
  *
  * Errors: ERR_CORRUPT (the log does not verify, or is behind or beside what the
- * keeper has signed: a rollback or a fork), ERR_IO, ERR_BUSY.
+ * keeper has signed: a rollback or a fork), ERR_IO, ERR_BUSY, ERR_SYNTAX (the
+ * witnesses' policy is for other logs).
  */
 MUST_USE int evidence_open(const struct evidence_config *config,
 			   struct evidence **ret_evidence);
@@ -104,6 +112,10 @@ void evidence_reply(struct evidence_txn *t, const char *scope, const char *key,
 void evidence_seen(struct evidence_txn *t, const char *scope, const char *value,
 		   int64_t expires_ms);
 
+/* A change of the outbox; texts are copied. */
+void evidence_outbox(struct evidence_txn *t,
+		     const struct outbox_change *change);
+
 /*
  * Queues the transaction.  done (may be NULL) runs on the loop once it is
  * durable.  Never fails: what cannot be made durable ends the process.
@@ -111,8 +123,19 @@ void evidence_seen(struct evidence_txn *t, const char *scope, const char *value,
 void evidence_commit(struct evidence_txn *t, void (*done)(void *cookie),
 		     void *cookie);
 
+/* How many transactions have been committed, and how many of those are durable,
+ * since the start: what was put when the first count was n can be read once the
+ * second is n. */
+uint64_t evidence_committed(const struct evidence *e);
+uint64_t evidence_durable(const struct evidence *e);
+
 /* Drops an open transaction; nothing of it happened. */
 void evidence_abandon(struct evidence_txn *t);
+
+/* Calls fn on the loop whenever a change of the outbox has become durable; fn
+ * NULL: nobody any more. */
+void evidence_on_outbox(struct evidence *e, void (*fn)(void *cookie),
+			void *cookie);
 
 /* True when new work must be refused with "busy" (queue full, no data keys) or
  * because the log is degraded. */
@@ -132,13 +155,40 @@ void evidence_when_signed(struct evidence *e, uint64_t index,
 				     uint64_t size),
 			  void *cookie);
 
+/* How strong a receipt is, above the answer's own index and hash. */
+enum receipt_strength {
+	RECEIPT_SIGNED,	   /* under a checkpoint that is signed and published */
+	RECEIPT_WITNESSED, /* and that a quorum of witnesses has cosigned */
+};
+
+typedef void (*evidence_receipt_fn)(void *cookie, struct slice note,
+				    uint64_t size, const char *why);
+
+/*
+ * Calls fn on the loop, once and never from within this, when a checkpoint of
+ * that strength covers leaf index: its note, with the cosignatures if they were
+ * waited for, valid during the call.  Empty with why when there is none after
+ * timeout_ms, or when there are no witnesses: what waits for it must not be
+ * carried out then.
+ */
+void evidence_when_receipt(struct evidence *e, uint64_t index,
+			   enum receipt_strength strength, int64_t timeout_ms,
+			   evidence_receipt_fn fn, void *cookie);
+
+/*
+ * How it stands with the witnesses: owned, NULL when none are configured.
+ *   {"published": size, "witnessed": size, "witnesses": [{"name", "key",
+ *    "size", "at": RFC 3339, "why": what is wrong with it}]}
+ */
+json_t *evidence_witness_report(const struct evidence *e);
+
 /* Inclusion of index in the tree of size (both durable).  Errors: ERR_IO,
  * ERR_NOT_FOUND. */
 MUST_USE int evidence_prove(struct evidence *e, uint64_t index, uint64_t size,
 			    struct merkle_proof *ret_proof);
 
-/* The latest published note, empty before the first.  Valid until the loop's
- * next turn. */
+/* The latest published note without cosignatures, empty before the first. Valid
+ * until the loop's next turn. */
 struct slice evidence_checkpoint(const struct evidence *e);
 uint64_t evidence_durable_size(const struct evidence *e);
 const struct note_vkey *evidence_vkey(const struct evidence *e);
@@ -146,14 +196,17 @@ const struct note_vkey *evidence_vkey(const struct evidence *e);
 /*
  * The C2SP tlog-tiles path below /log/ ("checkpoint", "tile/0/x001/234",
  * "tile/entries/000.p/17") into b; only what the published checkpoint covers.
+ * The checkpoint is the newest, with the cosignatures it has so far;
+ * "checkpoint.witnessed" is the newest one with a quorum of them.
  * Errors: ERR_NOT_FOUND, ERR_SYNTAX, ERR_IO.
  */
 MUST_USE int evidence_public_file(struct evidence *e, const char *path,
 				  struct buf *b, const char **ret_type);
 
-/* A C2SP .tlog-proof of leaf index.  Errors: ERR_NOT_FOUND (not signed yet). */
+/* A C2SP .tlog-proof of leaf index.  Errors: ERR_NOT_FOUND (no such checkpoint
+ * covers it yet). */
 MUST_USE int evidence_receipt(struct evidence *e, uint64_t index,
-			      struct buf *b);
+			      enum receipt_strength strength, struct buf *b);
 
 /*
  * Opens payload part of a leaf; fn gets {"salt": base64url, "payload": value},

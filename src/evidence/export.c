@@ -6,6 +6,7 @@
 #include "crypto/note.h"
 #include "evidence/bundle.h"
 #include "evidence/tree.h"
+#include "store/cosignature.h"
 
 struct export
 {
@@ -79,6 +80,35 @@ static int read_checkpoint(struct export *x)
 	return 0;
 }
 
+/* Appends the lines of the largest checkpoint that has some. */
+static void put_lines(const json_t *rows, uint64_t size, struct buf *note)
+{
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(rows, at, row) {
+		if ((uint64_t)json_int(row, "size", 0) == size)
+			buf_put_str(note, json_text(row, "line", ""));
+	}
+}
+
+/* An older checkpoint may be the one that witnesses have cosigned. */
+static int write_cosigned(struct export *x)
+{
+	CLEANUP(json_put_p) json_t *rows = NULL;
+	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+	uint64_t size;
+
+	TRY(store_cosignatures(x->store, &rows));
+	size = (uint64_t)json_int(json_array_get(rows, 0), "size", 0);
+	if (size == 0)
+		return 0;
+	put_lines(rows, x->checkpoint.size, &x->note);
+	TRY(store_checkpoint_get(x->store, size, &note));
+	put_lines(rows, size, &note);
+	return write_file(x->folder, "checkpoint.witnessed", buf_slice(&note));
+}
+
 static int write_all(struct export *x, const char *data_folder)
 {
 	struct digest root;
@@ -94,6 +124,7 @@ static int write_all(struct export *x, const char *data_folder)
 	TRY(write_level(x, true, 0));
 	for (unsigned level = 0; level < TILE_LEVELS; level++)
 		TRY(write_level(x, false, level));
+	TRY(write_cosigned(x));
 	return write_file(x->folder, "checkpoint", buf_slice(&x->note));
 }
 

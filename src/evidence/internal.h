@@ -6,12 +6,15 @@
 #include "evidence/tree.h"
 #include "evidence/txn.h"
 #include "evidence/vault.h"
+#include "evidence/witness.h"
 #include "evidence/writer.h"
 
 /* Conditions that must stop arming; the bits of evidence.trouble. */
 enum {
 	TROUBLE_DISK = 1,
 	TROUBLE_KEEPER = 2,
+	TROUBLE_WITNESS = 4,
+	TROUBLE_START = 8, /* the witnesses have not been heard yet */
 };
 
 struct waiter {
@@ -35,9 +38,12 @@ struct evidence {
 	struct vault *vault;
 	struct evidence_txn *open;
 	bool is_open;
-	int64_t last_at; /* time of the last leaf */
-	unsigned queued; /* transactions that are not durable yet */
+	int64_t last_at;    /* time of the last leaf */
+	unsigned queued;    /* transactions that are not durable yet */
+	uint64_t committed; /* transactions in all */
 	bool closing;
+	void (*on_outbox)(void *cookie);
+	void *outbox_cookie;
 
 	struct merkle_frontier durable;
 
@@ -55,8 +61,11 @@ struct evidence {
 	struct waiters waiters;	    /* for signatures to come */
 	struct waiters ready;	    /* to be called in the next turn */
 	struct loop_timer *cadence; /* for the next signature nobody awaits */
+	struct loop_timer *keeping; /* for the newest note to be stored */
 	struct loop_timer *calls;   /* calls those that are ready */
 	struct loop_timer *limit;   /* when closing */
+
+	struct witnesses *witnesses;
 
 	unsigned trouble;
 	char trouble_why[256];

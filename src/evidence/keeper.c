@@ -19,10 +19,15 @@ enum {
 	POOL_RESERVE = 256, /* below this no new work is taken */
 	POOL_FETCH = 64,    /* asked for at once */
 	WHY_MAX = 256,	    /* bytes of a refusal's text with NUL */
+	/* Bytes of a request for a credential, less than what the keeper reads:
+	 * it cannot answer what it does not read. */
+	ISSUE_MAX = 60 * 1024,
 };
 
 typedef void (*note_fn)(void *cookie, struct slice note, const char *why);
 typedef void (*key_fn)(void *cookie, const uint8_t *key, const char *why);
+typedef void (*credential_fn)(void *cookie, const char *credential,
+			      const char *why);
 
 /* A question that waits for its answer. */
 struct question {
@@ -34,6 +39,8 @@ struct question {
 	struct checkpoint wanted; /* of a signature */
 	note_fn note_fn;
 	key_fn key_fn;
+	credential_fn credential_fn;
+	enum keeper_form form; /* of a credential */
 	void *cookie;
 };
 
@@ -52,6 +59,9 @@ struct evidence_keeper {
 	int64_t next_id;
 	struct question *first, **last;
 	struct note_vkey vkey;
+	struct note_verifier *verifier; /* owned; of vkey */
+	json_t *jwks;			/* owned; NULL if there is none */
+	json_t *ssh_keys;		/* owned; NULL if there is none */
 	struct checkpoint signed_last;
 	struct data_key pool[POOL_MAX];
 	unsigned pooled, asked;
@@ -184,6 +194,7 @@ static int read_hello(struct evidence_keeper *k, const json_t *result)
 	TRY(note_vkey_parse(json_text(result, "vkey", ""), &k->vkey));
 	if (strcmp(json_text(result, "origin", ""), k->vkey.name) != 0)
 		return error_set(ERR_CORRUPT, "its key has another name");
+	TRY(note_verifier_new(&k->vkey, &k->verifier));
 	if (size < 0 ||
 	    !decode(last, "root", k->signed_last.root.bytes, DIGEST_LEN))
 		return error_set(ERR_CORRUPT, "it does not say what it signed");
@@ -209,6 +220,34 @@ static void fill_pool(struct evidence_keeper *k)
 	}
 }
 
+/* A keeper may issue nothing; it is one all the same. */
+static void on_jwks(struct evidence_keeper *k, struct question *q UNUSED,
+		    const json_t *result, const char *why UNUSED)
+{
+	if (json_array_in(result, "keys"))
+		k->jwks = json_deep_copy(result);
+}
+
+static void on_ssh_keys(struct evidence_keeper *k, struct question *q UNUSED,
+			const json_t *result, const char *why UNUSED)
+{
+	if (json_array_in(result, "keys"))
+		k->ssh_keys = json_deep_copy(result);
+}
+
+/* Answered before the first data keys, so it is known once the keeper is
+ * ready. */
+static void ask_public(struct evidence_keeper *k)
+{
+	struct question *jwks = mem_new(struct question);
+	struct question *ssh = mem_new(struct question);
+
+	jwks->answered = on_jwks;
+	send_question(k, jwks, "jwks", slice_str("{}"));
+	ssh->answered = on_ssh_keys;
+	send_question(k, ssh, "ssh-authorities", slice_str("{}"));
+}
+
 static void on_hello(struct evidence_keeper *k, struct question *q UNUSED,
 		     const json_t *result, const char *why)
 {
@@ -220,6 +259,7 @@ static void on_hello(struct evidence_keeper *k, struct question *q UNUSED,
 		lose(k, error_message());
 		return;
 	}
+	ask_public(k);
 	fill_pool(k);
 }
 
@@ -322,7 +362,7 @@ static int take_note(struct evidence_keeper *k, const struct question *q,
 {
 	struct checkpoint c;
 
-	TRY(checkpoint_open(note, &k->vkey, &c));
+	TRY(checkpoint_verify(note, k->verifier, &c));
 	if (c.size != q->wanted.size ||
 	    !digest_equals(&c.root, &q->wanted.root))
 		return error_set(ERR_CORRUPT, "it is another tree's");
@@ -374,6 +414,71 @@ void keeper_sign(struct evidence_keeper *k, uint64_t size,
 	send_question(k, q, "checkpoint", buf_slice(&params));
 }
 
+/* ---- credentials ---- */
+
+static const struct {
+	const char *method;
+	const char *result; /* its member with the credential */
+} forms[] = {
+	[KEEPER_TOKEN] = { "token", "token" },
+	[KEEPER_SSH] = { "ssh-certificate", "certificate" },
+};
+
+static void on_issued(struct evidence_keeper *k UNUSED, struct question *q,
+		      const json_t *result, const char *why)
+{
+	const char *text = json_text(result, forms[q->form].result, NULL);
+
+	if (!text && !why)
+		why = "keeper: no credential";
+	if (q->credential_fn)
+		q->credential_fn(q->cookie, text, text ? NULL : why);
+	/* The value is the message's own and goes with it. */
+	if (text)
+		mem_wipe((char *)(uintptr_t)text, strlen(text));
+}
+
+static json_t *issue_params(const struct keeper_issue *issue)
+{
+	json_t *params = json_object();
+	json_t *proof = json_array();
+
+	for (unsigned i = 0; i < issue->proof->count; i++) {
+		CLEANUP(mem_free_p)
+		char *node = text_base64(digest_slice(&issue->proof->nodes[i]));
+
+		json_array_append_new(proof, json_string(node));
+	}
+	json_set_text(params, "leaf", issue->leaf);
+	json_set_int(params, "index", (int64_t)issue->index);
+	json_set_new(params, "proof", proof);
+	json_set_new(
+		params, "checkpoint",
+		json_stringn((const char *)issue->note.ptr, issue->note.len));
+	json_set_text(params, "salt", issue->salt);
+	json_set_new(params, "payload", json_deep_copy(issue->payload));
+	return params;
+}
+
+int keeper_issue(struct evidence_keeper *k, const struct keeper_issue *issue,
+		 credential_fn fn, void *cookie)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(ISSUE_MAX);
+	CLEANUP(json_put_p) json_t *params = issue_params(issue);
+	struct question *q;
+	struct slice bytes;
+
+	TRY(json_put_canonical(&text, params));
+	TRY(buf_finish(&text, &bytes));
+	q = mem_new(struct question);
+	q->answered = on_issued;
+	q->credential_fn = fn;
+	q->form = issue->form;
+	q->cookie = cookie;
+	send_question(k, q, forms[issue->form].method, bytes);
+	return 0;
+}
+
 void keeper_forget(struct evidence_keeper *k, const void *cookie)
 {
 	for (struct question *q = k->first; q; q = q->next) {
@@ -381,6 +486,7 @@ void keeper_forget(struct evidence_keeper *k, const void *cookie)
 			continue;
 		q->note_fn = NULL;
 		q->key_fn = NULL;
+		q->credential_fn = NULL;
 	}
 }
 
@@ -450,6 +556,9 @@ void keeper_close(struct evidence_keeper *k)
 		return;
 	channel_close(k->channel);
 	loop_timer_end(k->timer);
+	note_verifier_free(k->verifier);
+	json_decref(k->jwks);
+	json_decref(k->ssh_keys);
 	while (k->first) {
 		struct question *next = k->first->next;
 
@@ -463,6 +572,16 @@ void keeper_close(struct evidence_keeper *k)
 const struct note_vkey *keeper_vkey(const struct evidence_keeper *k)
 {
 	return &k->vkey;
+}
+
+const json_t *keeper_jwks(const struct evidence_keeper *k)
+{
+	return k->jwks;
+}
+
+const json_t *keeper_ssh_keys(const struct evidence_keeper *k)
+{
+	return k->ssh_keys;
 }
 
 const struct checkpoint *keeper_last(const struct evidence_keeper *k)

@@ -45,6 +45,37 @@ void keeper_sign(struct evidence_keeper *k, uint64_t size,
 		 void (*fn)(void *cookie, struct slice note, const char *why),
 		 void *cookie);
 
+/* The public keys that verify what the keeper issues: a JWK Set, and {"keys":
+ * [lines for TrustedUserCAKeys]}.  The last of each is in use.  Borrowed; NULL
+ * for a keeper that issues nothing. */
+const json_t *keeper_jwks(const struct evidence_keeper *k);
+const json_t *keeper_ssh_keys(const struct evidence_keeper *k);
+
+enum keeper_form { KEEPER_TOKEN, KEEPER_SSH };
+
+/* A leaf of kind "issued", that it is in the log, and what it commits to;
+ * borrowed for the call. */
+struct keeper_issue {
+	enum keeper_form form;
+	const char *leaf; /* its text */
+	uint64_t index;
+	const struct merkle_proof *proof; /* in the tree of note */
+	struct slice note;		  /* a checkpoint the keeper signed */
+	const char *salt; /* base64url; both as evidence_disclose() has them */
+	const json_t *payload;
+};
+
+/*
+ * Asks for the credential of a leaf; a leaf serves once, whatever becomes of
+ * the answer.  fn: credential is the token, or the certificate's line; NULL
+ * when it was refused, with why.  It is a secret: wiped after the call. Errors:
+ * ERR_LIMIT, ERR_SYNTAX: fn is not called.
+ */
+MUST_USE int
+keeper_issue(struct evidence_keeper *k, const struct keeper_issue *issue,
+	     void (*fn)(void *cookie, const char *credential, const char *why),
+	     void *cookie);
+
 /* True when keeper_take_key() has so many keys to give that new work may begin;
  * what has begun uses the rest. */
 bool keeper_has_keys(const struct evidence_keeper *k);

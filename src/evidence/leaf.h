@@ -16,6 +16,7 @@
 	ROW(GENESIS, "genesis", "the log begins")                              \
 	ROW(CONFIG, "config", "the daemon started, with this build")           \
 	ROW(CHANGE, "change", "inventory changed, signed by these")            \
+	ROW(PERSON, "person", "what a change says of one human")               \
 	ROW(POLICY, "policy", "a policy bundle was activated")                 \
 	ROW(TASK, "task", "a task was opened or ended")                        \
 	ROW(RECORD, "record", "a prompt or tool trace was attached")           \
@@ -25,6 +26,7 @@
 	ROW(ARMED, "armed", "an effect may now happen")                        \
 	ROW(OUTCOME, "outcome", "what an armed effect came to")                \
 	ROW(ENDED, "ended", "a grant ended and was read back")                 \
+	ROW(ISSUED, "issued", "one credential may be made, once")              \
 	ROW(CLOSED, "closed", "a request ended without an effect")             \
 	ROW(RESOLVED, "resolved", "an unknown outcome was closed by a human")  \
 	ROW(RECOVERY, "recovery", "what was found after a restart")            \
@@ -33,10 +35,15 @@
 	ROW(RELEASE, "release", "a containment was lifted")                    \
 	ROW(LOGIN, "login", "a human logged in")                               \
 	ROW(DISCLOSED, "disclosed", "a payload was read")                      \
-	ROW(REFUSED, "refused", "calls refused before anybody was proved")     \
+	ROW(ERASED, "erased", "what was kept of somebody was erased, signed")  \
+	ROW(REFUSED, "refused", "calls refused: unproved, or over a quota")    \
 	ROW(DEGRADED, "degraded", "a condition that stops arming, on or off")  \
 	ROW(INCIDENT, "incident", "something that should not have been tried") \
-	ROW(HEARTBEAT, "heartbeat", "nothing happened, provably")
+	ROW(SIGNAL, "signal", "a detector sent a score")                       \
+	ROW(EXCEPTION, "exception", "break-glass: signed, in force, revoked")  \
+	ROW(ESCALATED, "escalated", "a group was silent: another may sign")    \
+	ROW(NOTICE, "notice", "a human retried or dropped a notification")     \
+	ROW(HEARTBEAT, "heartbeat", "these detectors were heard; batched")
 
 enum leaf_kind {
 #define LEAF_ENUM(name, text, help) LEAF_##name,

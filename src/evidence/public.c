@@ -24,41 +24,68 @@ struct slice evidence_checkpoint(const struct evidence *e)
 	return buf_slice(&e->published_note);
 }
 
-int evidence_receipt(struct evidence *e, uint64_t index, struct buf *b)
+/* The note a receipt of that strength rests on. */
+static struct slice note_of(const struct evidence *e,
+			    enum receipt_strength strength, uint64_t *ret_size)
+{
+	if (strength == RECEIPT_WITNESSED)
+		return witnesses_note(e->witnesses, ret_size);
+	*ret_size = e->published_size;
+	return buf_slice(&e->published_note);
+}
+
+int evidence_receipt(struct evidence *e, uint64_t index,
+		     enum receipt_strength strength, struct buf *b)
 {
 	struct merkle_proof proof;
+	uint64_t size;
+	struct slice note = note_of(e, strength, &size);
 
-	if (index >= e->published_size)
-		return error_set(ERR_NOT_FOUND,
-				 "leaf %" PRIu64 " is not signed yet", index);
-	TRY(evidence_prove(e, index, e->published_size, &proof));
+	if (index >= size)
+		return error_set(
+			ERR_NOT_FOUND, "leaf %" PRIu64 " is not %s yet", index,
+			strength == RECEIPT_WITNESSED ? "witnessed" : "signed");
+	TRY(evidence_prove(e, index, size, &proof));
 	buf_putf(b, "c2sp.org/tlog-proof@v1\nindex %" PRIu64 "\n", index);
 	for (unsigned i = 0; i < proof.count; i++) {
 		text_put_base64(b, digest_slice(&proof.nodes[i]));
 		buf_put_str(b, "\n");
 	}
 	buf_put_str(b, "\n");
-	buf_put(b, buf_slice(&e->published_note));
+	buf_put(b, note);
 	return 0;
 }
 
-static int put_checkpoint(const struct evidence *e, struct buf *b,
-			  const char **ret_type)
+static int put_note(struct slice note, struct buf *b, const char **ret_type)
 {
-	if (e->published_size == 0)
+	if (note.len == 0)
 		return error_set(ERR_NOT_FOUND, "nothing is published yet");
-	buf_put(b, buf_slice(&e->published_note));
+	buf_put(b, note);
 	*ret_type = "text/plain; charset=utf-8";
 	return 0;
 }
 
-int evidence_public_file(struct evidence *e, const char *path, struct buf *b,
+static int put_checkpoint(struct evidence *e, struct buf *b,
+			  const char **ret_type)
+{
+	TRY(put_note(buf_slice(&e->published_note), b, ret_type));
+	witnesses_put_lines(e->witnesses, e->published_size, b);
+	return 0;
+}
+
+static int put_witnessed(struct evidence *e, struct buf *b,
 			 const char **ret_type)
+{
+	uint64_t size;
+
+	return put_note(witnesses_note(e->witnesses, &size), b, ret_type);
+}
+
+static int put_tile(struct evidence *e, const char *path, struct buf *b,
+		    const char **ret_type)
 {
 	struct tile_id id;
 
-	if (!strcmp(path, "checkpoint"))
-		return put_checkpoint(e, b, ret_type);
 	TRY(tile_parse(path, &id));
 	if (!tile_is_within(&id, e->published_size))
 		return error_set(ERR_NOT_FOUND, "not in the published tree");
@@ -68,4 +95,14 @@ int evidence_public_file(struct evidence *e, const char *path, struct buf *b,
 		TRY(tree_tile(e->tree, id.level, id.number, id.width, b));
 	*ret_type = "application/octet-stream";
 	return 0;
+}
+
+int evidence_public_file(struct evidence *e, const char *path, struct buf *b,
+			 const char **ret_type)
+{
+	if (!strcmp(path, "checkpoint"))
+		return put_checkpoint(e, b, ret_type);
+	if (!strcmp(path, "checkpoint.witnessed"))
+		return put_witnessed(e, b, ret_type);
+	return put_tile(e, path, b, ret_type);
 }

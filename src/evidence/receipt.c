@@ -117,7 +117,7 @@ static void set_result(json_t *report, bool holds, const char *sentence)
 /* What a receipt says of a leaf; the sentence when it does not hold. */
 static const char *check_receipt(const struct note_vkey *vkey,
 				 struct slice proof, struct slice leaf,
-				 json_t *report)
+				 json_t *report, struct slice *ret_note)
 {
 	CLEANUP(mem_free_p) char *root = NULL;
 	struct digest hash = merkle_leaf(leaf);
@@ -132,15 +132,36 @@ static const char *check_receipt(const struct note_vkey *vkey,
 	root = text_base64(digest_slice(&c.root));
 	json_set_int(report, "size", (int64_t)c.size);
 	json_set_text(report, "root", root);
+	*ret_note = receipt.note;
 	if (!merkle_inclusion_holds(receipt.index, c.size, &hash, receipt.nodes,
 				    receipt.count, &c.root))
 		return "The leaf is not what the proof proves.";
 	return NULL;
 }
 
-int verify_proof(const char *vkey, struct slice proof, struct slice leaf,
+/* The same for who cosigned; owned. */
+static char *check_policy(const struct witness_policy *policy,
+			  const struct note_vkey *vkey, struct slice note,
+			  int64_t now_ms, json_t *report)
+{
+	CLEANUP(mem_free_p) char *why = NULL;
+	json_t *witnessed;
+
+	if (!witness_policy_has_log(policy, vkey))
+		return mem_str("The policy is not for this log.");
+	if (!verify_witnesses(policy, note, now_ms, &witnessed, &why))
+		json_set_text(witnessed, "why", why);
+	json_object_set(witnessed, "size", json_object_get(report, "size"));
+	json_set_new(report, "witnessed", witnessed);
+	return why ? mem_format("The proof's checkpoint: %s.", why) : NULL;
+}
+
+int verify_proof(const char *vkey, const struct witness_policy *policy,
+		 int64_t now_ms, struct slice proof, struct slice leaf,
 		 json_t **ret_report)
 {
+	CLEANUP(mem_free_p) char *fault = NULL;
+	struct slice note = { NULL, 0 };
 	struct note_vkey key;
 	const char *why;
 	json_t *report;
@@ -148,7 +169,9 @@ int verify_proof(const char *vkey, struct slice proof, struct slice leaf,
 
 	TRY(note_vkey_parse(vkey, &key));
 	report = json_object();
-	why = check_receipt(&key, proof, leaf, report);
+	why = check_receipt(&key, proof, leaf, report, &note);
+	if (!why && policy)
+		why = fault = check_policy(policy, &key, note, now_ms, report);
 	set_result(report, !why, why ? why : "The leaf is in the log.");
 	if (json_parse(leaf, EVIDENCE_LEAF_MAX, &value) == 0)
 		json_set_new(report, "leaf", value);

@@ -11,7 +11,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { CADENCE_MS = 1000 };
+enum {
+	CADENCE_MS = 1000,
+	/* A note that nobody has published yet waits so long for a newer one:
+	 * storing it is a commit, and those that arm must not wait for it. */
+	KEEP_MS = 20,
+};
 
 static void waiters_put(struct waiters *w, struct waiter waiter)
 {
@@ -65,34 +70,54 @@ static void note_durable(void *cookie)
 	e->note_written = false;
 	e->published_size = e->writing_size;
 	copy_note(&e->published_note, buf_slice(&e->writing_note));
+	witnesses_advance(e->witnesses);
 }
 
-/* Has the newest note stored, one at a time: under load the next batch is on
- * its way anyway. */
+/* Has the newest note stored. */
 static void store_note(struct evidence *e)
 {
-	struct evidence_txn *t;
-	struct checkpoint c;
-	struct op *op;
+	/* Of which the newest note is; it was verified when it came. */
+	const struct checkpoint *c = keeper_last(e->config.keeper);
+	struct evidence_txn *t = txn_new(e);
+	struct op *op = txn_op(t, OP_CHECKPOINT);
 
-	if (!e->note_waits || e->note_written ||
-	    checkpoint_open(buf_slice(&e->signed_note),
-			    keeper_vkey(e->config.keeper), &c) < 0)
-		return;
 	e->note_waits = false;
 	e->note_written = true;
-	e->writing_size = c.size;
+	e->writing_size = c->size;
 	copy_note(&e->writing_note, buf_slice(&e->signed_note));
-	t = txn_new(e);
-	op = txn_op(t, OP_CHECKPOINT);
-	op->index = c.size;
-	op->digest = c.root;
+	op->index = c->size;
+	op->digest = c->root;
 	op->at_ms = clock_wall_ms();
 	op->bytes = txn_put(t, buf_slice(&e->signed_note));
 	t->done = note_durable;
 	t->cookie = e;
 	e->queued++;
+	e->committed++;
 	writer_put(e->writer, t);
+}
+
+static void on_keeping(void *cookie)
+{
+	struct evidence *e = cookie;
+
+	e->keeping = NULL;
+	if (e->note_waits && !e->note_written)
+		store_note(e);
+}
+
+/* Sees that a note that is not stored will be, one at a time. */
+static void keep_note(struct evidence *e)
+{
+	if (!e->note_waits || e->note_written)
+		return;
+	if (!e->closing) {
+		if (!e->keeping)
+			e->keeping = loop_timer(e->config.loop, KEEP_MS,
+						on_keeping, e);
+		return;
+	}
+	loop_timer_end(TAKE(e->keeping));
+	store_note(e);
 }
 
 /* ---- asking ---------------------------------------------------------------
@@ -115,7 +140,7 @@ static void accepted(struct evidence *e, struct slice note)
 	copy_note(&e->signed_note, note);
 	e->note_waits = true;
 	evidence_set_trouble(e, TROUBLE_KEEPER, false, "");
-	store_note(e);
+	keep_note(e);
 	waiters_take(&e->waiters, e->signed_size, &served);
 	waiters_call(e, &served, buf_slice(&e->signed_note), e->signed_size);
 }
@@ -194,7 +219,7 @@ static bool is_awaited(const struct evidence *e)
 
 void signer_advance(struct evidence *e)
 {
-	store_note(e);
+	keep_note(e);
 	if (!e->signing && e->durable.size > e->signed_size) {
 		if (is_awaited(e))
 			ask(e);
@@ -216,6 +241,7 @@ bool signer_is_done(const struct evidence *e)
 void signer_clear(struct evidence *e)
 {
 	loop_timer_end(TAKE(e->cadence));
+	loop_timer_end(TAKE(e->keeping));
 	loop_timer_end(TAKE(e->calls));
 	keeper_forget(e->config.keeper, e);
 	free(e->waiters.items);

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "evidence/leaf.h"
+#include "store/cosignature.h"
+#include "store/erase.h"
 
 enum {
 	TXN_MAX = 1 << 30, /* bytes; callers' own limits are far below */
@@ -157,6 +159,54 @@ static int apply_checkpoint(struct store *s, const struct evidence_txn *t,
 				    bytes_of(t, op->bytes));
 }
 
+static int apply_outbox(struct store *s, const struct evidence_txn *t,
+			const struct op *op)
+{
+	const char *words = text_of(t, op->bytes);
+	const struct outbox_change change = {
+		.act = (enum outbox_act)op->number,
+		.id = text_of(t, op->name),
+		.about = text_of(t, op->about),
+		.human = words,
+		.why = words,
+		.endpoint = text_of(t, op->values[0]),
+		.event = text_of(t, op->values[1]),
+		.role = text_of(t, op->values[2]),
+		.at_ms = op->at_ms,
+		.until_ms = (int64_t)op->index,
+		.at_most = (int64_t)op->index,
+		.attempts = (int64_t)(op->index >> 1),
+		.is_dead = op->index & 1,
+	};
+
+	return store_outbox_change(s, &change);
+}
+
+static int apply_cosignature(struct store *s, const struct evidence_txn *t,
+			     const struct op *op)
+{
+	return store_cosignature_put(s, op->index, text_of(t, op->name),
+				     op->at_ms, bytes_of(t, op->bytes));
+}
+
+static int apply_cosignatures_drop(struct store *s,
+				   const struct evidence_txn *t UNUSED,
+				   const struct op *op)
+{
+	return store_cosignatures_drop(s, op->index);
+}
+
+static int apply_erase(struct store *s, const struct evidence_txn *t,
+		       const struct op *op)
+{
+	TRY(store_subject_erase(s, text_of(t, op->name)));
+	if (op->about.is_set)
+		TRY(store_replies_drop(s, text_of(t, op->about)));
+	if (op->values[0].is_set)
+		TRY(store_notices_drop(s, text_of(t, op->values[0])));
+	return 0;
+}
+
 int txn_apply(struct store *s, const struct evidence_txn *t)
 {
 	static int (*const apply[])(struct store * s,
@@ -171,6 +221,10 @@ int txn_apply(struct store *s, const struct evidence_txn *t)
 		[OP_SUBJECT] = apply_subject,
 		[OP_PAYLOAD] = apply_payload,
 		[OP_CHECKPOINT] = apply_checkpoint,
+		[OP_COSIGNATURE] = apply_cosignature,
+		[OP_COSIGNATURES_DROP] = apply_cosignatures_drop,
+		[OP_ERASE] = apply_erase,
+		[OP_OUTBOX] = apply_outbox,
 	};
 
 	for (size_t i = 0; i < t->op_count; i++)

@@ -7,7 +7,7 @@
 
 #include "crypto/merkle.h"
 #include "crypto/seal.h"
-#include "store/store.h"
+#include "store/outbox.h"
 
 struct evidence;
 
@@ -21,6 +21,10 @@ enum op_kind {
 	OP_SUBJECT,
 	OP_PAYLOAD,
 	OP_CHECKPOINT,
+	OP_COSIGNATURE,
+	OP_COSIGNATURES_DROP,
+	OP_ERASE,
+	OP_OUTBOX,
 };
 
 /* A piece of the transaction's buffer; what is text has a NUL after it. */
@@ -32,7 +36,7 @@ struct span {
 
 struct op {
 	enum op_kind kind;
-	unsigned number; /* leaf kind, level, noun, part or key number */
+	unsigned number; /* leaf kind, level, noun, part, key number or act */
 	uint64_t index;	 /* of a leaf, tile or checkpoint */
 	int64_t at_ms;	 /* when, or until when */
 	struct digest digest;
@@ -62,6 +66,8 @@ struct evidence_txn {
 	uint64_t stamp; /* the leaf that documents are stamped with */
 	struct merkle_frontier frontier; /* after it, if it has leaves */
 	struct data_key *keys;		 /* made for it */
+	bool tells;			 /* changes the outbox */
+	bool scrubs;			 /* the files are rewritten after it */
 	int failed; /* an error that leaves only evidence_abandon() */
 	void (*done)(void *cookie);
 	void *cookie;

@@ -83,6 +83,16 @@ void vault_add(struct vault *v, struct data_key *key)
 	set[at] = key;
 }
 
+void vault_drop(struct vault *v, const char *subject)
+{
+	struct data_key **set = set_of(v, subject);
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (set[i] && !strcmp(set[i]->subject, subject))
+			data_key_free(TAKE(set[i]));
+	}
+}
+
 /* ---- sealing --------------------------------------------------------------
  */
 

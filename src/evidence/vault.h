@@ -26,6 +26,9 @@ struct data_key *vault_find(struct vault *v, const char *subject);
 /* Adds a key, taking ownership; another of the same subject is dropped. */
 void vault_add(struct vault *v, struct data_key *key);
 
+/* Wipes the key of a subject, if there is one. */
+void vault_drop(struct vault *v, const char *subject);
+
 /*
  * Seals one part into t and appends its commitment to commit.
  * Errors: ERR_LIMIT, ERR_SYNTAX, ERR_BUSY, ERR_CRYPTO.

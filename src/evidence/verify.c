@@ -21,6 +21,8 @@ struct verifier {
 	const struct verify_config *config;
 	struct note_vkey vkey;
 	struct checkpoint checkpoint;
+	struct checkpoint witnessed; /* size 0: none to be met */
+	json_t *witnesses;	     /* owned: what is said of them */
 	struct tree *tree;
 	struct leaf_rules *rules;
 	struct buf file; /* the bundle being read */
@@ -207,6 +209,21 @@ static void check_growth(struct verifier *v)
 		      tree_size(v->tree));
 }
 
+/* The tree that the witnesses saw is a beginning of this one. */
+static void check_witnessed(struct verifier *v)
+{
+	struct digest here;
+
+	if (v->witnessed.size == 0 || v->witnessed.size != tree_size(v->tree))
+		return;
+	here = tree_root(v->tree);
+	if (!digest_equals(&here, &v->witnessed.root))
+		findf(v,
+		      "the witnesses have cosigned other leaves than the first "
+		      "%" PRIu64,
+		      v->witnessed.size);
+}
+
 static void add_entry(struct verifier *v, struct slice entry)
 {
 	struct digest hash = merkle_leaf(entry);
@@ -215,6 +232,7 @@ static void add_entry(struct verifier *v, struct slice entry)
 	discard(tree_add(v->tree, &hash, on_full_tile, v));
 	leaf_rules_add(v->rules, index, entry);
 	check_growth(v);
+	check_witnessed(v);
 }
 
 static bool check_bundle(struct verifier *v, const struct tile_id *id)
@@ -261,6 +279,59 @@ static void check_root(struct verifier *v)
 /* ---- the checkpoint and the one seen before -------------------------------
  */
 
+/* Takes what is said of the witnesses of a checkpoint. */
+static bool is_cosigned(struct verifier *v, struct slice note,
+			const struct checkpoint *c, char **ret_why)
+{
+	bool met;
+
+	json_decref(TAKE(v->witnesses));
+	met = verify_witnesses(v->config->policy, note, v->config->now_ms,
+			       &v->witnesses, ret_why);
+	json_set_int(v->witnesses, "size", (int64_t)c->size);
+	if (met)
+		v->witnessed = *c;
+	return met;
+}
+
+/* The newest checkpoint is not cosigned yet: an older one must be. */
+static void check_older(struct verifier *v, const char *why)
+{
+	static const char path[] = "checkpoint.witnessed";
+	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+	CLEANUP(mem_free_p) char *still = NULL;
+	struct checkpoint c;
+	int r = fetch(v, path, &note);
+
+	if (r == ERR_NOT_FOUND) {
+		findf(v, "the checkpoint: %.400s", why);
+		return;
+	}
+	if (!fetched(v, path, &note, r))
+		return;
+	if (checkpoint_open(buf_slice(&note), &v->vkey, &c) < 0)
+		findf(v, "%s: %.300s", path, error_message());
+	else if (!is_cosigned(v, buf_slice(&note), &c, &still))
+		findf(v, "%s: %.400s", path, still);
+	else if (c.size > v->checkpoint.size)
+		findf(v,
+		      "the log was cut short: witnesses have cosigned %" PRIu64
+		      " leaves of it, its checkpoint has %" PRIu64,
+		      c.size, v->checkpoint.size);
+}
+
+static void check_policy(struct verifier *v, struct slice note)
+{
+	CLEANUP(mem_free_p) char *why = NULL;
+
+	if (!v->config->policy)
+		return;
+	if (!witness_policy_has_log(v->config->policy, &v->vkey))
+		findf(v, "the policy is not for this log");
+	else if (!is_cosigned(v, note, &v->checkpoint, &why))
+		check_older(v, why);
+}
+
 static bool check_checkpoint(struct verifier *v)
 {
 	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
@@ -272,6 +343,7 @@ static bool check_checkpoint(struct verifier *v)
 		findf(v, "the checkpoint: %.300s", error_message());
 		return false;
 	}
+	check_policy(v, buf_slice(&note));
 	return true;
 }
 
@@ -375,6 +447,8 @@ static json_t *report_of(const struct verifier *v)
 	json_set_new(report, "findings", json_incref(v->findings));
 	json_set_new(report, "open", leaf_rules_open(v->rules));
 	json_set_new(report, "previous", previous_of(v));
+	if (v->witnesses)
+		json_object_set(report, "witnessed", v->witnesses);
 	return report;
 }
 
@@ -422,6 +496,7 @@ int verify_log(const struct verify_config *config, json_t **ret_report)
 	buf_clear(&v.file);
 	buf_clear(&v.tile);
 	json_decref(v.state);
+	json_decref(v.witnesses);
 	json_decref(v.findings);
 	return r;
 }

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "crypto/note.h"
+#include "evidence/witness_policy.h"
 
 enum {
 	VERIFY_PROOF_MAX = 128 * 1024,	/* bytes of a .tlog-proof */
@@ -35,19 +35,25 @@ struct verify_config {
 	 * was found; NULL for none. */
 	const char *state;
 	int64_t now_ms; /* wall time, for ages and the state file */
+	/* Whose cosignatures the log must have; NULL: nobody's. */
+	const struct witness_policy *policy;
 };
 
 /*
  * Checks a whole log: the checkpoint's signature, every entry's hash, the tiles
  * of every level, the root, consistency with the state file, and what leaves
- * must say (times in order, every effect decided before and ended after).
+ * must say (times in order, every effect decided before and ended after).  With
+ * a policy also that its quorum has cosigned the checkpoint, or the one in the
+ * file checkpoint.witnessed, of which this log is a continuation.
  *
  * ret_report: owned,
  *   {"verdict": "ok" | "finding" | "unknown", "sentence": text,
  *    "origin", "size", "root": base64,
  *    "findings": [{"index"?: n, "what": text}],
  *    "open": [{"index": n, "about": id}],   armed, no end recorded yet
- *    "previous": {"size", "root", "at": RFC 3339, "ageSeconds"} or null}
+ *    "previous": {"size", "root", "at": RFC 3339, "ageSeconds"} or null,
+ *    "witnessed": {"size", "quorum": bool,      with a policy alone
+ *                  "witnesses": [{"name", "at", "ageSeconds"}]}}
  * A log that does not verify is not an error but a report.
  * Errors: ERR_SYNTAX (vkey or state file), ERR_IO (state file), ERR_LIMIT.
  */
@@ -67,14 +73,26 @@ MUST_USE int verify_receipt_parse(struct slice text,
 				  struct verify_receipt *ret_receipt);
 
 /*
- * Checks that leaf (its exact bytes) is in the log of vkey by a .tlog-proof.
+ * Checks that leaf (its exact bytes) is in the log of vkey by a .tlog-proof,
+ * and with a policy (or NULL) that its quorum has cosigned the checkpoint.
  *
  * ret_report: owned, {"verdict": "ok" | "finding", "sentence", "index", "size",
- * "root", "leaf": the parsed leaf}; the last four only where they are known.
+ * "root", "leaf": the parsed leaf, "witnessed": as in verify_log()}; the last
+ * five only where they are known.
  * Errors: ERR_SYNTAX (vkey).
  */
-MUST_USE int verify_proof(const char *vkey, struct slice proof,
-			  struct slice leaf, json_t **ret_report);
+MUST_USE int verify_proof(const char *vkey, const struct witness_policy *policy,
+			  int64_t now_ms, struct slice proof, struct slice leaf,
+			  json_t **ret_report);
+
+/*
+ * Who of a policy has cosigned a note, which carries the log's signature.
+ *
+ * ret_report: owned, the "witnessed" above but for "size".
+ * ret_why: what is wrong, owned, or NULL when the quorum is there.
+ */
+bool verify_witnesses(const struct witness_policy *policy, struct slice note,
+		      int64_t now_ms, json_t **ret_report, char **ret_why);
 
 /*
  * Checks a disclosed payload, {"salt": base64url, "payload": value}, against

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "store/erase.h"
 
 enum {
 	FULL_RETRY_MS = 500,   /* between tries on a full disk */
@@ -288,6 +289,34 @@ static void write_durably(struct writer *w, const struct list *batch)
 	}
 }
 
+static bool wants_scrub(const struct list *batch)
+{
+	for (const struct evidence_txn *t = batch->first; t; t = t->next) {
+		if (t->scrubs)
+			return true;
+	}
+	return false;
+}
+
+/* Space, or a reader that is in its way, is waited for: who erases is told when
+ * it is true. */
+static void scrub(struct writer *w)
+{
+	for (unsigned tries = 0;; tries++) {
+		int r = store_scrub(w->store);
+
+		if (r == 0)
+			return;
+		if (r != ERR_LIMIT && r != ERR_BUSY)
+			die();
+		if (r == ERR_LIMIT) {
+			free_ballast(w);
+			set_full(w, true);
+		}
+		await_space(w, tries);
+	}
+}
+
 static void report_batch(struct writer *w, const struct list *batch)
 {
 	pthread_mutex_lock(&w->lock);
@@ -320,6 +349,8 @@ static void *run(void *cookie)
 	while (next_batch(w, &batch)) {
 		if (batch.first) {
 			write_durably(w, &batch);
+			if (wants_scrub(&batch))
+				scrub(w);
 			report_batch(w, &batch);
 		}
 		make_ballast(w);

@@ -19,6 +19,7 @@ json_t *change_view(const json_t *doc)
 		"id",	      "digest", "diff",	 "manifests",
 		"signatures", "needs",	"state", "created",
 		"expires",    "bundle", "base",	 "evidence",
+		"erased",     "prune",	"ends",	 "leaving",
 	};
 	json_t *view = json_object();
 
@@ -125,7 +126,7 @@ static json_t *merged(const struct inventory *inv, const json_t *manifests)
 	return all;
 }
 
-static json_t *diff_row(const struct inventory *inv, const json_t *manifest)
+json_t *change_row(const struct inventory *inv, const json_t *manifest)
 {
 	CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 	const json_t *old = json_object_get(inventory_manifests(inv), id);
@@ -143,14 +144,19 @@ static json_t *diff_row(const struct inventory *inv, const json_t *manifest)
 	return row;
 }
 
-static json_t *diff_of(const struct inventory *inv, const json_t *manifests)
+static json_t *diff_of(const struct flow *f, const json_t *manifests,
+		       bool prune)
 {
 	json_t *diff = json_array();
 	const json_t *manifest;
 	size_t at;
 
+	if (prune) {
+		prune_describe(f, manifests, diff);
+		return diff;
+	}
 	json_array_foreach(manifests, at, manifest)
-		json_array_append_new(diff, diff_row(inv, manifest));
+		json_array_append_new(diff, change_row(f->inventory, manifest));
 	return diff;
 }
 
@@ -285,11 +291,61 @@ static json_t *schema_faults(const struct flow *f, const struct inventory *inv)
 	return faults;
 }
 
+/* Whether an inventory may stand; answers and returns false if not.
+ * all: "Kind/name" to manifest. */
+static bool check_whole(struct flow *f, json_t *all, struct reply_to reply,
+			struct inventory **ret_inventory)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
+	json_t *faults;
+
+	inventory_build(all, &inv, &faults);
+	if (!inv) {
+		answer_faults(reply, faults);
+		return false;
+	}
+	json_decref(faults);
+	if (!is_bootstrap(f) && inventory_administrators(inv) < 2) {
+		answer_problem(reply, ANSWER_INVALID, "administrators",
+			       "This would leave fewer than two active "
+			       "administrators with a key.");
+		return false;
+	}
+	faults = schema_faults(f, inv);
+	if (faults) {
+		answer_faults(reply, faults);
+		return false;
+	}
+	*ret_inventory = TAKE(inv);
+	return true;
+}
+
+/* What the inventory is at first, and in the end: they differ while something
+ * leaves, which is without power until it is gone. */
+static bool check_both(struct flow *f, const json_t *manifests, bool prune,
+		       struct reply_to reply, struct inventory **ret_first)
+{
+	CLEANUP(json_put_p) json_t *first = NULL;
+	CLEANUP(json_put_p) json_t *last = NULL;
+	CLEANUP(inventory_unref_p) struct inventory *in_the_end = NULL;
+
+	if (prune) {
+		first = prune_merged(f, manifests, true);
+		last = prune_merged(f, manifests, false);
+	} else {
+		first = merged(f->inventory, manifests);
+		last = prune_without_leaving(f, first, manifests);
+	}
+	if (!json_equal(first, last) &&
+	    !check_whole(f, last, reply, &in_the_end))
+		return false;
+	return check_whole(f, first, reply, ret_first);
+}
+
 /* Checks the set; answers and returns false when it is wrong. */
-static bool check_set(struct flow *f, const json_t *manifests,
+static bool check_set(struct flow *f, const json_t *manifests, bool prune,
 		      struct reply_to reply, struct inventory **ret_inventory)
 {
-	CLEANUP(json_put_p) json_t *all = NULL;
 	json_t *faults;
 
 	if (json_array_size(manifests) == 0 ||
@@ -311,63 +367,50 @@ static bool check_set(struct flow *f, const json_t *manifests,
 		return false;
 	}
 	json_decref(faults);
-	all = merged(f->inventory, manifests);
-	inventory_build(all, ret_inventory, &faults);
-	if (*ret_inventory && !is_bootstrap(f) &&
-	    inventory_administrators(*ret_inventory) < 2) {
-		json_decref(faults);
-		inventory_unref(TAKE(*ret_inventory));
-		answer_problem(reply, ANSWER_INVALID, "administrators",
-			       "This would leave fewer than two active "
-			       "administrators with a key.");
-		return false;
-	}
-	if (*ret_inventory) {
-		json_decref(faults);
-		faults = schema_faults(f, *ret_inventory);
-		if (!faults)
-			return true;
-		inventory_unref(TAKE(*ret_inventory));
-	}
-	answer_faults(reply, faults);
-	return false;
+	return check_both(f, manifests, prune, reply, ret_inventory);
 }
 
 /* Fills what a change would do into doc. */
-static void describe(struct flow *f, json_t *doc, const json_t *manifests)
+static void describe(struct flow *f, json_t *doc, const json_t *manifests,
+		     bool prune)
 {
-	json_t *diff = diff_of(f->inventory, manifests);
+	json_t *diff = diff_of(f, manifests, prune);
 
 	json_set_int(doc, "needs", needs_of(f, diff));
 	json_set_new(doc, "diff", diff);
+	if (!prune)
+		return;
+	json_set_flag(doc, "prune", true);
+	json_set_new(doc, "ends", prune_ends(f, manifests));
 }
 
 /* What is signed. */
-static void digest_text(const json_t *manifests, char ret_text[DIGEST_TEXT_LEN])
+static void digest_text(const json_t *manifests, bool prune,
+			char ret_text[DIGEST_TEXT_LEN])
 {
-	struct digest digest = manifest_set_digest(manifests, false, NULL);
+	struct digest digest = manifest_set_digest(manifests, prune, NULL);
 
 	digest_format(&digest, ret_text);
 }
 
-static json_t *preview_doc(struct flow *f, const json_t *manifests)
+static json_t *preview_doc(struct flow *f, const json_t *manifests, bool prune)
 {
 	json_t *doc = json_object();
 	char text[DIGEST_TEXT_LEN];
 
-	digest_text(manifests, text);
+	digest_text(manifests, prune, text);
 	json_set_text(doc, "digest", text);
-	describe(f, doc, manifests);
+	describe(f, doc, manifests, prune);
 	return doc;
 }
 
-void flow_change_preview(struct flow *f, const json_t *manifests,
+void flow_change_preview(struct flow *f, const json_t *manifests, bool prune,
 			 struct reply_to reply)
 {
 	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
 
-	if (check_set(f, manifests, reply, &inv))
-		answer(reply, ANSWER_OK, preview_doc(f, manifests));
+	if (check_set(f, manifests, prune, reply, &inv))
+		answer(reply, ANSWER_OK, preview_doc(f, manifests, prune));
 }
 
 /* ---- applying ---- */
@@ -381,6 +424,21 @@ static void put_objects(struct evidence_txn *t, const json_t *manifests)
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 
 		evidence_put(t, NOUN_OBJECT, id, manifest);
+	}
+}
+
+/* What is otherwise in the next inventory than in this one. */
+static void put_changed(const struct flow *f, struct evidence_txn *t,
+			const struct inventory *next)
+{
+	const json_t *all = inventory_manifests(f->inventory);
+	const char *id;
+	json_t *manifest;
+
+	json_object_foreach((json_t *)(uintptr_t)inventory_manifests(next), id,
+			    manifest) {
+		if (!json_equal(json_object_get(all, id), manifest))
+			evidence_put(t, NOUN_OBJECT, id, manifest);
 	}
 }
 
@@ -457,17 +515,19 @@ static int change_leaf(struct flow *f, struct evidence_txn *t,
 {
 	CLEANUP(json_put_p) json_t *private = json_object();
 	struct evidence_part part = { "inventory", private };
+	const json_t *manifests = json_object_get(doc, "manifests");
+	const char *id = json_text(doc, "id", "");
 
-	json_object_set(private, "manifests",
-			json_object_get(doc, "manifests"));
+	json_set_new(private, "manifests", without_people(manifests));
 	json_object_set(private, "signatures", json_object_get(doc, "signed"));
 	if (is_larger(private, EVIDENCE_PAYLOAD_MAX))
 		return error_set(ERR_LIMIT,
 				 "The change and its signatures are too large "
 				 "to be recorded; split it.");
-	return evidence_leaf(t, LEAF_CHANGE, json_text(doc, "id", ""),
-			     change_fields(doc, is_bootstrap(f)), &part, 1,
-			     ret_leaf);
+	TRY(evidence_leaf(t, LEAF_CHANGE, id,
+			  change_fields(doc, is_bootstrap(f)), &part, 1,
+			  ret_leaf));
+	return people_leaves(t, manifests, id, ret_leaf->index);
 }
 
 /* doc has all its signatures, and inv is what it makes of the inventory. */
@@ -485,15 +545,21 @@ static void apply_change(struct flow *f, json_t *doc, struct inventory *inv,
 		return;
 	}
 	signed_put(f, t, s);
-	put_objects(t, json_object_get(doc, "manifests"));
+	put_changed(f, t, inv);
 	put_bootstrap(t, inv);
 	json_set_text(doc, "state", "applied");
+	if (json_flag(doc, "prune", false))
+		prune_note(f, doc);
 	json_set_new(doc, "evidence", leaf_json(&leaf));
 	evidence_put(t, NOUN_CHANGE, id, doc);
 	if (inventory_swap(f, inventory_ref(inv)) < 0)
 		must(ERR_BROKEN, "an inventory that was checked");
 	keep(f, id, NULL);
+	prune_come_back(f, t, json_object_get(doc, "manifests"));
 	commit_answer(f, t, reply, ANSWER_OK, change_view(doc));
+	tasks_review(f);
+	if (json_flag(doc, "prune", false))
+		prune_begin(f, doc);
 }
 
 /* The signature counts; applied when it was the last that was needed. */
@@ -555,25 +621,25 @@ static bool gains_by_it(struct flow *f, const json_t *diff, const char *human,
 	return false;
 }
 
-static json_t *proposed_doc(struct flow *f, const json_t *manifests)
+static json_t *proposed_doc(struct flow *f, const json_t *manifests, bool prune)
 {
 	char text[DIGEST_TEXT_LEN];
 	json_t *doc;
 
-	digest_text(manifests, text);
+	digest_text(manifests, prune, text);
 	doc = proposal_new("chg", text, 0);
-	describe(f, doc, manifests);
+	describe(f, doc, manifests, prune);
 	base_of(f->inventory, manifests, text);
 	json_set_text(doc, "base", text);
 	json_object_set(doc, "manifests", (json_t *)(uintptr_t)manifests);
 	return doc;
 }
 
-static void propose(struct flow *f, const json_t *manifests,
+static void propose(struct flow *f, const json_t *manifests, bool prune,
 		    struct inventory *inv, const struct statement *s,
 		    struct reply_to reply)
 {
-	CLEANUP(json_put_p) json_t *doc = proposed_doc(f, manifests);
+	CLEANUP(json_put_p) json_t *doc = proposed_doc(f, manifests, prune);
 	const json_t *diff = json_object_get(doc, "diff");
 
 	if (!may_sign_change(f, s, json_text(doc, "digest", ""), reply))
@@ -588,7 +654,7 @@ static void propose(struct flow *f, const json_t *manifests,
 }
 
 /* The signature comes first: strangers are not told what the inventory has. */
-void flow_change_propose(struct flow *f, const json_t *manifests,
+void flow_change_propose(struct flow *f, const json_t *manifests, bool prune,
 			 const json_t *signed_form, struct reply_to reply)
 {
 	CLEANUP(inventory_unref_p) struct inventory *inv = NULL;
@@ -596,8 +662,8 @@ void flow_change_propose(struct flow *f, const json_t *manifests,
 
 	if (!signed_take(f, signed_form, STATEMENT_CHANGE, reply, &s))
 		return;
-	if (check_set(f, manifests, reply, &inv))
-		propose(f, manifests, inv, &s, reply);
+	if (check_set(f, manifests, prune, reply, &inv))
+		propose(f, manifests, prune, inv, &s, reply);
 	statement_clear(&s);
 }
 
@@ -611,7 +677,8 @@ static json_t *change_find(const struct flow *f, const char *id)
 static bool has_moved(struct flow *f, const json_t *doc)
 {
 	const json_t *manifests = json_object_get(doc, "manifests");
-	CLEANUP(json_put_p) json_t *diff = diff_of(f->inventory, manifests);
+	CLEANUP(json_put_p)
+	json_t *diff = diff_of(f, manifests, json_flag(doc, "prune", false));
 	char base[DIGEST_TEXT_LEN];
 
 	base_of(f->inventory, manifests, base);
@@ -651,7 +718,8 @@ static void sign_change(struct flow *f, const char *id, const json_t *doc,
 			       "This person has signed the change already.");
 	else if (!gains_by_it(f, json_object_get(doc, "diff"), s->human,
 			      reply) &&
-		 check_set(f, json_object_get(doc, "manifests"), reply, &inv))
+		 check_set(f, json_object_get(doc, "manifests"),
+			   json_flag(doc, "prune", false), reply, &inv))
 		add_signature(f, doc, inv, s, reply);
 }
 
@@ -806,9 +874,10 @@ int begin_log(struct flow *f, const struct flow_config *config)
 	fields = json_object();
 	json_set_text(fields, "origin", f->origin);
 	json_set_text(fields, "bundle", f->bundle_digest);
-	json_object_set(private, "manifests", manifests);
+	json_set_new(private, "manifests", without_people(manifests));
 	t = evidence_begin(f->evidence);
 	TRY(evidence_leaf(t, LEAF_GENESIS, NULL, fields, &part, 1, &leaf));
+	TRY(people_leaves(t, manifests, NULL, leaf.index));
 	put_objects(t, manifests);
 	policy_put(f, t, config->policy_bundle);
 	evidence_commit(t, NULL, NULL);

@@ -14,6 +14,7 @@ enum {
 	RELEASE_SIGNATURES = 2,
 	RELEASE_LIFE_MS = 3600 * 1000, /* of a signature under a release */
 	FREEZE_AGAIN_MS = 50,	       /* between looks for a log with room */
+	POINTS_PAGE = 500,	       /* read at once */
 };
 
 bool is_contained(const struct flow *f, const char *agent, const char *task)
@@ -35,28 +36,24 @@ bool is_contained(const struct flow *f, const char *agent, const char *task)
 
 json_t *containment_view(const json_t *doc)
 {
-	static const char *const members[] = { "id",	   "kind",   "name",
-					       "reason",   "by",     "at",
-					       "state",	   "points", "released",
-					       "evidence", "signers" };
+	static const char *const members[] = {
+		"id",	 "kind",   "name",     "reason",   "by",     "at",
+		"state", "points", "released", "evidence", "erased", "signers"
+	};
 	json_t *view = json_object();
 
 	json_pick(view, doc, members, ARRAY_LEN(members));
 	return view;
 }
 
-static json_t *find_point(const json_t *doc, const char *id)
-{
-	json_t *point;
-	size_t at;
+/* ---- points: what a containment is about, and what became of it ---- */
 
-	json_array_foreach(json_object_get(doc, "points"), at, point) {
-		if (!strcmp(json_text(point, "id", ""), id))
-			return point;
-	}
-	return NULL;
+static char *point_key(const json_t *doc, const char *id)
+{
+	return mem_format("%s %s", json_text(doc, "id", ""), id);
 }
 
+/* There may be thousands: only the one that changed is written. */
 void containment_note(struct flow *f, const char *id, const char *state,
 		      const struct leaf_ref *leaf, struct evidence_txn *t)
 {
@@ -64,55 +61,144 @@ void containment_note(struct flow *f, const char *id, const char *state,
 	size_t at = 0;
 
 	while ((doc = map_next(f->containments, &at, NULL))) {
-		json_t *point = find_point(doc, id);
+		CLEANUP(mem_free_p) char *key = point_key(doc, id);
+		CLEANUP(json_put_p) json_t *row = NULL;
+		json_t *point = map_get(f->points, key);
 
 		if (!point)
 			continue;
 		json_set_text(point, "state", state);
 		json_set_new(point, "evidence", leaf_json(leaf));
-		evidence_put(t, NOUN_CONTAINMENT, json_text(doc, "id", ""),
-			     doc);
+		row = json_copy(point);
+		json_object_set(row, "containment", json_object_get(doc, "id"));
+		evidence_put(t, NOUN_POINT, key, row);
 	}
 }
 
-static void add_point(json_t *doc, const char *kind, const char *id,
-		      const char *state)
+static void add_point(struct flow *f, json_t *doc, const char *kind,
+		      const char *id, const char *state)
 {
+	CLEANUP(mem_free_p) char *key = point_key(doc, id);
 	json_t *point;
 
-	if (find_point(doc, id))
+	if (map_get(f->points, key))
 		return;
 	point = json_object();
 	json_set_text(point, "kind", kind);
 	json_set_text(point, "id", id);
 	json_set_text(point, "state", state);
 	json_array_append_new(json_object_get(doc, "points"), point);
+	map_put(f->points, key, point);
 }
 
-static bool concerns(const json_t *doc, const json_t *thing, const char *task)
+static void index_points(struct flow *f, json_t *doc)
+{
+	json_t *point;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "points"), at, point) {
+		CLEANUP(mem_free_p)
+		char *key = point_key(doc, json_text(point, "id", ""));
+
+		map_put(f->points, key, point);
+	}
+}
+
+static void forget_points(struct flow *f, const json_t *doc)
+{
+	const json_t *point;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "points"), at, point) {
+		CLEANUP(mem_free_p)
+		char *key = point_key(doc, json_text(point, "id", ""));
+
+		map_remove(f->points, key);
+	}
+}
+
+/* Point ids of a document -> points. */
+static struct map *points_by_id(const json_t *doc)
+{
+	struct map *by_id = map_new();
+	json_t *point;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "points"), at, point)
+		map_put(by_id, json_text(point, "id", ""), point);
+	return by_id;
+}
+
+static void overlay_rows(const struct map *by_id, const json_t *rows)
+{
+	static const char *const members[] = { "state", "evidence" };
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(rows, at, row) {
+		json_t *point = map_get(by_id, json_text(row, "id", ""));
+
+		if (point)
+			json_pick(point, row, members, ARRAY_LEN(members));
+	}
+}
+
+void containment_overlay(struct flow *f, json_t *doc)
+{
+	CLEANUP(map_free_p) struct map *by_id = points_by_id(doc);
+	CLEANUP(mem_free_p) char *after = NULL;
+	size_t count = POINTS_PAGE;
+
+	while (count == POINTS_PAGE) {
+		CLEANUP(json_put_p) json_t *rows = NULL;
+
+		must(store_find(evidence_reader(f->evidence), NOUN_POINT,
+				"containment", json_text(doc, "id", ""), after,
+				POINTS_PAGE, &rows),
+		     "the points of a containment");
+		count = json_array_size(rows);
+		overlay_rows(by_id, rows);
+		free(after);
+		after = count ? point_key(doc,
+					  json_text(json_array_get(rows,
+								   count - 1),
+						    "id", ""))
+			      : NULL;
+	}
+}
+
+/* Whether it contains what is of this agent, in this task. */
+static bool concerns(const json_t *doc, const char *agent, const char *task)
 {
 	const char *kind = json_text(doc, "kind", "");
 	const char *name = json_text(doc, "name", "");
 
-	if (!strcmp(kind, "agent"))
-		return !strcmp(json_text(thing, "agent", ""), name);
-	return !strcmp(task, name);
+	return !strcmp(!strcmp(kind, "agent") ? agent : task, name);
+}
+
+static bool is_held_within(const json_t *doc, const struct grant *g)
+{
+	for (unsigned i = 0; i < g->hold_count; i++) {
+		const struct holding *by = g->holds[i].by;
+
+		if (!g->holds[i].ended && concerns(doc, by->agent, by->task))
+			return true;
+	}
+	return false;
 }
 
 void containment_point(struct flow *f, const char *agent, const char *task,
 		       const char *kind, const char *id, const char *state)
 {
-	CLEANUP(json_put_p) json_t *thing = json_object();
 	json_t *doc;
 	size_t at = 0;
 
-	json_set_text(thing, "agent", agent);
 	while ((doc = map_next(f->containments, &at, NULL))) {
 		struct evidence_txn *t;
 
-		if (!concerns(doc, thing, task))
+		if (!concerns(doc, agent, task))
 			continue;
-		add_point(doc, kind, id, state);
+		add_point(f, doc, kind, id, state);
 		t = evidence_begin(f->evidence);
 		evidence_put(t, NOUN_CONTAINMENT, json_text(doc, "id", ""),
 			     doc);
@@ -130,7 +216,7 @@ static void mark_kept(struct flow *f, json_t *doc)
 		const struct grant *g =
 			map_get(f->grants, json_text(point, "id", ""));
 
-		if (g && !strcmp(json_text(g->doc, "state", ""), "active"))
+		if (g && g->active)
 			json_set_text(point, "state", "held by another task");
 	}
 }
@@ -144,11 +230,11 @@ static void freeze_tasks(struct flow *f, json_t *doc)
 	size_t at = 0;
 
 	while ((t = map_next(f->tasks, &at, NULL))) {
-		if (concerns(doc, t->doc, t->id))
+		if (concerns(doc, json_text(t->doc, "agent", ""), t->id))
 			list[count++] = t;
 	}
 	for (size_t i = 0; i < count; i++) {
-		add_point(doc, "task", list[i]->id, "frozen");
+		add_point(f, doc, "task", list[i]->id, "frozen");
 		task_end(list[i], "contained");
 	}
 }
@@ -161,24 +247,16 @@ static void list_points(struct flow *f, json_t *doc)
 	size_t at = 0;
 
 	while ((r = map_next(f->requests, &at, NULL))) {
-		if (concerns(doc, r->doc, json_text(r->doc, "task", "")) &&
+		if (concerns(doc, json_text(r->doc, "agent", ""),
+			     json_text(r->doc, "task", "")) &&
 		    !request_state_is_end(r->state))
-			add_point(doc, "request", r->id,
+			add_point(f, doc, "request", r->id,
 				  request_state_name(r->state));
 	}
 	at = 0;
 	while ((g = map_next(f->grants, &at, NULL))) {
-		const json_t *holder;
-		size_t i;
-
-		json_array_foreach(json_object_get(g->doc, "holders"), i,
-				   holder) {
-			if (concerns(doc, holder,
-				     json_text(holder, "task", ""))) {
-				add_point(doc, "grant", g->id, "ending");
-				break;
-			}
-		}
+		if (is_held_within(doc, g))
+			add_point(f, doc, "grant", g->id, "ending");
 	}
 }
 
@@ -244,6 +322,7 @@ static void contain(struct flow *f, const struct statement *s,
 	     "a containment's leaf");
 	json_set_new(doc, "evidence", leaf_json(&leaf));
 	list_points(f, doc);
+	notice_contained(f, t, doc);
 	signed_put(f, t, s);
 	evidence_put(t, NOUN_CONTAINMENT, id, doc);
 	evidence_commit(t, NULL, NULL);
@@ -369,6 +448,7 @@ static void record_release(struct flow *f, json_t *doc,
 		      containment_view(doc));
 	if (!released)
 		return;
+	forget_points(f, doc);
 	json_decref(map_remove(f->containments, id));
 	policy_relink(f);
 }
@@ -416,9 +496,11 @@ static bool freeze_one(struct flow *f)
 		size_t i = 0;
 
 		while ((t = map_next(f->tasks, &i, NULL))) {
-			if (!concerns(doc, t->doc, t->id) || !task_is_open(t))
+			if (!concerns(doc, json_text(t->doc, "agent", ""),
+				      t->id) ||
+			    !task_is_open(t))
 				continue;
-			add_point(doc, "task", t->id, "frozen");
+			add_point(f, doc, "task", t->id, "frozen");
 			task_end(t, "contained");
 			return true;
 		}
@@ -448,5 +530,7 @@ void containments_take_up(struct flow *f)
 
 void containment_load(struct flow *f, json_t *doc)
 {
+	containment_overlay(f, doc);
+	index_points(f, doc);
 	map_put(f->containments, json_text(doc, "id", ""), json_incref(doc));
 }

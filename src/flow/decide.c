@@ -72,6 +72,11 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 	if (json_text(doc, "sponsor", NULL) &&
 	    !json_has_text(*ret_barred, json_text(doc, "sponsor", "")))
 		json_array_append(*ret_barred, json_object_get(doc, "sponsor"));
+	/* Whoever answered for the class when the task was opened, too. */
+	if (task && json_text(task->doc, "classOwner", NULL) &&
+	    !json_has_text(*ret_barred, json_text(task->doc, "classOwner", "")))
+		json_array_append(*ret_barred,
+				  json_object_get(task->doc, "classOwner"));
 }
 
 /* Whether the target could not tell who gains: then it may be anybody. */
@@ -179,6 +184,7 @@ static json_t *evidence_kinds(struct flow *f, const struct task *task,
 		if (is_vouched_kind(kind) && voucher_holds(f, voucher, now_ms))
 			have(kinds, kind);
 	}
+	lookup_kinds(doc, kinds);
 	if (!found || json_is_object(json_object_get(found, "undo"))) {
 		have(kinds, "change_plan");
 		have(kinds, "rollback_plan");
@@ -190,18 +196,31 @@ static json_t *evidence_kinds(struct flow *f, const struct task *task,
 	return kinds;
 }
 
-/* Kinds the class demands of every request and that are not there. */
-static json_t *class_lacks(const json_t *class, const json_t *kinds)
+static void add_lacking(const json_t *demanded, const json_t *kinds,
+			json_t *missing)
 {
-	json_t *missing = json_array();
 	json_t *kind;
 	size_t at;
 
-	json_array_foreach(json_object_get(class, "requiresEvidence"), at,
-			   kind) {
-		if (!json_has_text(kinds, json_string_value(kind)))
+	json_array_foreach(demanded, at, kind) {
+		const char *name = json_string_value(kind);
+
+		if (!json_has_text(kinds, name) &&
+		    !json_has_text(missing, name))
 			json_array_append(missing, kind);
 	}
+}
+
+/* Kinds the class demands of every request, or did when the task was opened,
+ * and that are not there. */
+static json_t *class_lacks(const struct task *task, const json_t *class,
+			   const json_t *kinds)
+{
+	json_t *missing = json_array();
+
+	add_lacking(json_object_get(class, "requiresEvidence"), kinds, missing);
+	add_lacking(json_object_get(task->doc, "requiresEvidence"), kinds,
+		    missing);
 	return missing;
 }
 
@@ -240,6 +259,10 @@ struct gathered {
 	json_t *approvals;
 	json_t *planes;
 	json_t *lacks; /* evidence of the class that is missing */
+	char *looked;  /* words on what was looked up in vain */
+	json_t *risk;  /* for the decision: score, signals, who said what */
+	json_t *exception;
+	json_t *class; /* entity in the place of the class's, or NULL */
 };
 
 static void gathered_clear(struct gathered *g)
@@ -251,6 +274,10 @@ static void gathered_clear(struct gathered *g)
 	json_decref(g->approvals);
 	json_decref(g->planes);
 	json_decref(g->lacks);
+	free(g->looked);
+	json_decref(g->risk);
+	json_decref(g->exception);
+	json_decref(g->class);
 }
 
 static void gather_time(const struct flow *f, const json_t *class,
@@ -332,6 +359,89 @@ static bool is_covered(const struct task *task, const json_t *class,
 	       !is_widened(task, class, of);
 }
 
+/* ---- what detectors say ---- */
+
+static void add_name(json_t *names, const char *name)
+{
+	if (name && *name && !json_has_text(names, name))
+		json_array_append_new(names, json_string(name));
+}
+
+/* Everything at the target that an act touches: the resource, what it stands
+ * in, and the account it is about. */
+static json_t *touched(const json_t *doc, const json_t *found)
+{
+	json_t *names = json_array();
+	const json_t *above;
+	size_t at;
+
+	add_name(names, json_text(doc, "resource", NULL));
+	add_name(names, json_text(found, "resource", NULL));
+	add_name(names,
+		 json_text(json_object_get(doc, "parameters"), "member", NULL));
+	add_name(names, json_text(json_object_get(found, "parameters"),
+				  "member", NULL));
+	json_array_foreach(json_object_get(found, "nestedIn"), at, above)
+		add_name(names, json_string_value(above));
+	return names;
+}
+
+static void keep_risk(struct gathered *g, struct risk *risk)
+{
+	if (!json_array_size(risk->seen)) {
+		json_decref(risk->seen);
+		return;
+	}
+	g->risk = json_object();
+	json_set_int(g->risk, "score", risk->score);
+	json_set_int(g->risk, "signals", risk->signals);
+	json_set_new(g->risk, "seen", risk->seen);
+}
+
+/*
+ * A class that demands detectors demands them of the tasks that were opened
+ * under it, too, whatever it says now.  While they are silent the others'
+ * signals lift no review: what is not known must not permit more.
+ */
+static void gather_signals(struct flow *f, const struct task *task,
+			   const json_t *doc, const json_t *found,
+			   const json_t *class, struct gathered *g)
+{
+	const json_t *now = json_object_get(class, "monitoring");
+	const json_t *then = json_object_get(task->doc, "monitoring");
+	CLEANUP(json_put_p) json_t *names = NULL;
+	struct facts *facts = &g->facts;
+	struct risk risk = { 0 };
+	struct risk_of of = {
+		.agent = json_text(doc, "agent", ""),
+		.task = task->id,
+		.target = json_text(doc, "target", ""),
+	};
+
+	facts->monitored = detectors_are_heard(f, now, facts->now_ms) &&
+			   detectors_are_heard(f, then, facts->now_ms);
+	if (then && !now) {
+		CLEANUP(json_put_p)
+		json_t *spec = json_copy((json_t *)(uintptr_t) class);
+
+		json_object_set(spec, "monitoring", (json_t *)(uintptr_t)then);
+		g->class = inventory_class_entity(
+			json_text(task->doc, "class", ""), spec);
+	}
+	facts->risk_score = 0;
+	facts->risk_signals = 0;
+	if (!json_object_size(f->signals))
+		return;
+	names = touched(doc, found);
+	of.resources = names;
+	risk_read(f, &of, facts->now_ms, &risk);
+	if (!facts->monitored)
+		risk.signals = 0;
+	facts->risk_score = risk.score;
+	facts->risk_signals = risk.signals;
+	keep_risk(g, &risk);
+}
+
 static void gather(struct flow *f, const struct task *task, const json_t *doc,
 		   const json_t *found, const struct classification *of,
 		   struct gathered *g)
@@ -347,19 +457,21 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	facts->now_ms = clock_wall_ms();
 	decide_people(f, doc, found, &g->humans, &g->agents, &g->barred);
 	g->evidence = evidence_kinds(f, task, doc, found, facts->now_ms);
-	g->lacks = class_lacks(class, g->evidence);
+	g->lacks = class_lacks(task, class, g->evidence);
+	g->looked = lookup_words(doc);
 	g->approvals = approval_count(
 		f->inventory, json_object_get(doc, "approvals"), g->barred);
 	gather_time(f, class, facts);
 	gather_target(f, doc, found, g);
 	gather_planes(task, of->plane, g);
-	facts->change_freeze = false;
+	facts->change_freeze =
+		inventory_is_frozen(f->inventory, of->domain, facts->now_ms);
+	g->exception = exception_for(f, task->id, of->tier, facts->now_ms);
+	facts->exception = g->exception;
 	facts->attested = json_text(doc, "attestedBy", NULL);
 	facts->recommend = !strcmp(json_text(doc, "mode", ""), "recommend");
 	facts->covered = is_covered(task, class, action, of);
-	facts->monitored =
-		true;	       /* no class of this inventory names detectors */
-	facts->risk_score = 0; /* no detector is enrolled: nothing is said */
+	gather_signals(f, task, doc, found, class, g);
 	facts->ttl_s = json_int(doc, "ttlSeconds", 0);
 	facts->gains_humans = g->humans;
 	facts->gains_agents = g->agents;
@@ -444,16 +556,22 @@ static void say_denied(json_t *decision, bool nobody)
 	say(decision, agent, human);
 }
 
-static void say_evidence(json_t *decision, const json_t *missing)
+/* looked: words on what was looked up in vain. */
+static void say_evidence(json_t *decision, const json_t *missing,
+			 const char *looked)
 {
 	CLEANUP(mem_free_p) char *kinds = names_joined(missing);
 	CLEANUP(mem_free_p)
-	char *agent = mem_format("Missing evidence: %s. Have a person vouch "
+	char *vain = *looked ? mem_format(" Looked up in vain: %s.", looked)
+			     : mem_str("");
+	CLEANUP(mem_free_p)
+	char *agent = mem_format("Missing evidence: %s.%s Have a person vouch "
 				 "for it (prompt and tool_trace: attach it to "
 				 "the task), then ask again.",
-				 kinds);
+				 kinds, vain);
 	CLEANUP(mem_free_p)
-	char *human = mem_format("Refused for lack of evidence: %s.", kinds);
+	char *human =
+		mem_format("Refused for lack of evidence: %s.%s", kinds, vain);
 
 	json_set_text(decision, "cause", "evidence");
 	json_set_text(decision, "remedy", kinds);
@@ -517,9 +635,43 @@ struct question {
 
 static json_t *build_ask(const struct question *q)
 {
-	return ask_action(q->action->name, &q->ask_task, &q->resource,
-			  &q->gathered->facts, q->gathered->barred,
-			  q->request_expires_ms);
+	json_t *ask = ask_action(q->action->name, &q->ask_task, &q->resource,
+				 &q->gathered->facts, q->gathered->barred,
+				 q->request_expires_ms);
+
+	if (q->gathered->class)
+		json_array_append(json_object_get(ask, "entities"),
+				  q->gathered->class);
+	return ask;
+}
+
+/* Asks with typed facts, or in JSON alone where only that can say them. */
+static int ask_policy(const struct question *q, const json_t *ask,
+		      struct policy_verdict *ret)
+{
+	CLEANUP(ask_typed_clear) struct ask_typed typed;
+	struct policy_people people = { members_of, q->flow };
+	bool complete =
+		ask_typed_init(&typed, q->action->name, &q->ask_task,
+			       &q->resource, &q->gathered->facts,
+			       q->gathered->barred, q->request_expires_ms) &&
+		!q->gathered->class;
+
+	return policy_decide_typed(q->flow->linked, q->flow->world, ask,
+				   complete ? &typed.question : NULL, &people,
+				   ret);
+}
+
+/* What of the facts people and agents are told beside the rules. */
+static void keep_facts(const struct gathered *g, struct decided *ret)
+{
+	if (g->risk)
+		json_object_set(ret->decision, "risk", g->risk);
+	if (g->exception)
+		json_set_text(ret->decision, "exception",
+			      json_text(g->exception, "id", NULL));
+	if (g->facts.change_freeze)
+		json_set_flag(ret->decision, "changeFreeze", true);
 }
 
 static void keep_verdict(struct flow *f, const struct policy_verdict *v,
@@ -528,6 +680,8 @@ static void keep_verdict(struct flow *f, const struct policy_verdict *v,
 	json_set_new(ret->decision, "policies", policies_json(f, v->policies));
 	if (json_array_size(v->errors))
 		json_object_set(ret->decision, "errors", v->errors);
+	if (json_array_size(v->shadows))
+		json_object_set(ret->decision, "shadow", v->shadows);
 	json_set_text(ret->decision, "bundle", f->bundle_digest);
 	json_set_text(ret->decision, "engine", policy_engine());
 }
@@ -550,7 +704,7 @@ static enum route route_of(const struct policy_verdict *v,
 		requires = json_object();
 		json_object_set(requires, "evidence", missing);
 		json_set_new(ret->decision, "requires", requires);
-		say_evidence(ret->decision, missing);
+		say_evidence(ret->decision, missing, g->looked);
 		return ROUTE_DENY;
 	}
 	if (v->decision == POLICY_PENDING) {
@@ -562,11 +716,23 @@ static enum route route_of(const struct policy_verdict *v,
 	return g->facts.recommend ? ROUTE_RECOMMEND : ROUTE_AUTO;
 }
 
+/* A denial of the act that would stand as advice says so: that is what would
+ * help. */
+static void offer_advice(struct decided *ret)
+{
+	CLEANUP(mem_free_p)
+	char *agent = mem_format("%s As advice it would be allowed: ask in "
+				 "mode recommend, and a person may adopt it.",
+				 json_text(ret->decision, "forAgent", ""));
+
+	json_set_text(ret->decision, "remedy", "mode: recommend");
+	json_set_text(ret->decision, "forAgent", agent);
+}
+
 /* One pass; true if the time was lowered and it must be asked again. */
 static bool decide_once(const struct question *q, struct decided *ret)
 {
 	struct policy_verdict verdict = { 0 };
-	struct policy_people people = { members_of, q->flow };
 	struct facts *facts = &q->gathered->facts;
 	const char *longest;
 	bool again = false;
@@ -575,8 +741,7 @@ static bool decide_once(const struct question *q, struct decided *ret)
 	json_decref(ret->decision);
 	ret->decision = json_object();
 	ret->facts = build_ask(q);
-	if (policy_decide(q->flow->linked, q->flow->world, ret->facts, &people,
-			  &verdict) < 0)
+	if (ask_policy(q, ret->facts, &verdict) < 0)
 		verdict.decision = POLICY_DENY;
 	longest = json_text(verdict.requires, "maxTtl", NULL);
 	if (verdict.decision == POLICY_PENDING && longest)
@@ -584,37 +749,11 @@ static bool decide_once(const struct question *q, struct decided *ret)
 	keep_verdict(q->flow, &verdict, ret);
 	if (!again)
 		ret->route = route_of(&verdict, q->gathered, ret);
+	if (!again && verdict.as_advice)
+		offer_advice(ret);
 	ret->ttl_s = facts->ttl_s;
 	policy_verdict_clear(&verdict);
 	return again;
-}
-
-/* A denial of the act that would stand as advice says so: that is what would
- * help. */
-static void offer_advice(const struct question *q, struct decided *ret)
-{
-	struct policy_answer answer = { 0 };
-	CLEANUP(mem_free_p) char *agent = NULL;
-	bool allowed;
-
-	if (q->gathered->facts.recommend ||
-	    strcmp(json_text(ret->decision, "cause", ""), "policy") != 0 ||
-	    json_text(ret->decision, "remedy", NULL))
-		return;
-	ask_set_mode(ret->facts, true);
-	allowed = policy_ask(q->flow->linked, q->flow->world, ret->facts,
-			     &answer) == 0 &&
-		  answer.allow;
-	ask_set_mode(ret->facts, false);
-	if (allowed) {
-		agent = mem_format(
-			"%s As advice it would be allowed: ask in mode "
-			"recommend, and a person may adopt it.",
-			json_text(ret->decision, "forAgent", ""));
-		json_set_text(ret->decision, "remedy", "mode: recommend");
-		json_set_text(ret->decision, "forAgent", agent);
-	}
-	policy_answer_clear(&answer);
 }
 
 static void decide_unavailable(struct decided *ret, const char *detail)
@@ -636,8 +775,7 @@ static void decide_unavailable(struct decided *ret, const char *detail)
 static int64_t shorten_to_window(const json_t *doc, const struct task *task,
 				 struct facts *facts)
 {
-	int64_t left_s =
-		(json_int(task->doc, "expiresMs", 0) - facts->now_ms) / 1000;
+	int64_t left_s = (task_window_ms(task) - facts->now_ms) / 1000;
 
 	if (!json_text(doc, "planText", NULL) || left_s <= 0 ||
 	    left_s >= facts->ttl_s)
@@ -677,9 +815,8 @@ void decide(struct flow *f, const struct task *task, const json_t *doc,
 		ret->route = ROUTE_DENY;
 	if (left_s && ret->ttl_s == left_s)
 		ret->ttl_s = json_int(doc, "ttlSeconds", 0);
-	if (ret->route == ROUTE_DENY)
-		offer_advice(&q, ret);
 	if (ret->route != ROUTE_DENY)
 		json_set_int(ret->decision, "ttlSeconds", ret->ttl_s);
+	keep_facts(&g, ret);
 	gathered_clear(&g);
 }

@@ -1,7 +1,12 @@
 /*
  * Drills: a marked entry of the target is added, read, removed and read again,
- * by the same armed orders as any effect.  Only a drill that passed makes a
- * change on that target reversible, and only for the connector build it ran on.
+ * by the same armed orders as any effect; so with every other pair of actions
+ * that the connector's configuration names an entry for.  Only a drill that
+ * passed makes a change on that target reversible, for this pair of actions,
+ * and only for the connector build it ran on.
+ *
+ * An administrator asks for drills, or the target's manifest wants them
+ * repeated; then nobody's signature stands behind them.
  *
  * Once something is armed, a drill is kept: one that fails halfway, or that a
  * stop cuts short, only removes what it may have left, and ends as not passed.
@@ -37,7 +42,9 @@ bool drill_passed(const struct flow *f, const char *target, const char *action,
 	       now_ms < json_int(drill, "atMs", 0) + days * DAY_MS;
 }
 
-/* The two steps of a drill. */
+enum { STEPS = 2 }; /* there, and back */
+
+/* The drills of a target, one after the other; each has two steps. */
 struct drill {
 	struct flow *flow;
 	struct drill *next; /* of those that wait to clean up */
@@ -48,16 +55,29 @@ struct drill {
 	struct reply_to reply;
 	char id[ID_MAX];
 	char *target;
-	json_t *entry; /* what the connector drills on: resource, parameters */
+	/* What the connector drills on: action, resource, parameters. */
+	json_t *entry;
+	json_t *waiting; /* entries that come after it; NULL for none */
+	json_t *done;	 /* what is told of those before it; NULL for none */
+	bool all_passed; /* of those before it */
 	const struct action *action; /* of the step under way */
 	unsigned step;
 	json_t *steps; /* what happened */
 	json_t *plan;  /* of the step, as found */
-	char *subject; /* whose signature it is */
-	json_t *kept;  /* the signed statement */
+	char *subject; /* whose signature it is; NULL: it repeats by itself */
+	json_t *kept;  /* the signed statement; NULL likewise */
 };
 
-static const char *const drill_actions[] = { "AddToGroup", "RemoveFromGroup" };
+/* The action of a step of an entry; NULL if the authority knows none. */
+static const struct action *action_of(const json_t *entry, size_t step)
+{
+	const struct action *there =
+		action_find(json_text(entry, "action", "AddToGroup"));
+
+	if (!there || step == 0)
+		return there;
+	return there->inverse ? action_find(there->inverse) : NULL;
+}
 
 static void drill_free(struct drill *d)
 {
@@ -65,6 +85,8 @@ static void drill_free(struct drill *d)
 	free(d->failed);
 	free(d->target);
 	json_decref(d->entry);
+	json_decref(d->waiting);
+	json_decref(d->done);
 	json_decref(d->steps);
 	json_decref(d->plan);
 	free(d->subject);
@@ -89,8 +111,17 @@ static void keep(const struct drill *d, struct evidence_txn *t)
 	json_set_text(doc, "target", d->target);
 	json_object_set(doc, "entry", d->entry);
 	json_set_text(doc, "subject", d->subject);
-	json_object_set(doc, "signed", d->kept);
+	if (d->kept)
+		json_object_set(doc, "signed", d->kept);
 	evidence_put(t, NOUN_SETTING, id, doc);
+}
+
+static void set_drilling(const struct drill *d, bool on)
+{
+	struct target *t = map_get(d->flow->targets, d->target);
+
+	if (t)
+		t->drilling = on;
 }
 
 /* Goes without a word in the log: the next start takes it up. */
@@ -102,28 +133,24 @@ static void drill_leave(struct drill *d)
 
 /* ---- the end ---- */
 
-static void drill_finish(struct drill *d, bool passed, const char *detail)
+static void drill_step(struct drill *d);
+
+/* Notes how the pair of actions did. */
+static void note_result(struct drill *d, struct evidence_txn *t, bool passed)
 {
 	struct flow *f = d->flow;
-	struct evidence_txn *t = evidence_begin(f->evidence);
-	struct evidence_part parts[] = { { "target", d->steps },
-					 { d->subject, d->kept } };
 	const struct target *target = map_get(f->targets, d->target);
-	CLEANUP(mem_free_p) char *kept = kept_id(d);
-	json_t *fields = json_object();
-	json_t *body = json_object();
-	struct leaf_ref leaf;
 
-	json_set_flag(fields, "passed", passed);
-	json_set_text(fields, "build", connector_build(target->connector));
-	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, parts,
-			   ARRAY_LEN(parts), &leaf),
-	     "a drill's leaf");
-	for (size_t i = 0; i < ARRAY_LEN(drill_actions); i++) {
+	for (size_t i = 0; i < STEPS; i++) {
+		const struct action *action = action_of(d->entry, i);
 		CLEANUP(mem_free_p)
-		char *id = mem_format("%s/%s", d->target, drill_actions[i]);
-		json_t *doc = json_object();
+		char *id = action ? mem_format("%s/%s", d->target, action->name)
+				  : NULL;
+		json_t *doc;
 
+		if (!id)
+			continue;
+		doc = json_object();
 		json_set_text(doc, "id", id);
 		json_set_flag(doc, "passed", passed);
 		json_set_text(doc, "build", connector_build(target->connector));
@@ -132,17 +159,100 @@ static void drill_finish(struct drill *d, bool passed, const char *detail)
 		evidence_put(t, NOUN_DRILL, id, doc);
 		json_set_new(f->drills, id, doc);
 	}
-	evidence_delete(t, NOUN_SETTING, kept);
-	json_set_text(body, "target", d->target);
-	json_set_flag(body, "passed", passed);
-	json_set_text(body, "detail", detail);
-	json_object_set(body, "steps", d->steps);
-	json_set_new(body, "evidence", leaf_json(&leaf));
-	commit_answer(f, t, d->reply, ANSWER_OK, body);
-	drill_free(d);
 }
 
-static void drill_step(struct drill *d);
+static void note_leaf(struct drill *d, struct evidence_txn *t, bool passed,
+		      struct leaf_ref *ret_leaf)
+{
+	struct evidence_part parts[] = { { "target", d->steps },
+					 { d->subject, d->kept } };
+	const struct target *target = map_get(d->flow->targets, d->target);
+	json_t *fields = json_object();
+
+	json_set_flag(fields, "passed", passed);
+	json_set_text(fields, "build", connector_build(target->connector));
+	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, parts,
+			   d->subject ? 2 : 1, ret_leaf),
+	     "a drill's leaf");
+}
+
+/* What is told of one pair of actions; owned. */
+static json_t *told_of(const struct drill *d, bool passed, const char *detail,
+		       const struct leaf_ref *leaf)
+{
+	json_t *told = json_object();
+
+	json_set_text(told, "target", d->target);
+	json_set_text(told, "action",
+		      json_text(d->entry, "action", "AddToGroup"));
+	json_set_flag(told, "passed", passed);
+	json_set_text(told, "detail", detail);
+	json_object_set(told, "steps", d->steps);
+	json_set_new(told, "evidence", leaf_json(leaf));
+	return told;
+}
+
+/* The answer, owned: the last pair's, and all of them as a list where there
+ * were several.  Takes told. */
+static json_t *answer_of(struct drill *d, json_t *told)
+{
+	json_t *body = json_copy(told);
+
+	if (d->done) {
+		json_array_append(d->done, told);
+		json_object_set(body, "drills", d->done);
+	}
+	json_set_flag(body, "passed",
+		      d->all_passed && json_flag(told, "passed", false));
+	json_decref(told);
+	return body;
+}
+
+/* The next entry becomes the one that is drilled; false when there is none.
+ * Borrows told. */
+static bool next_entry(struct drill *d, json_t *told)
+{
+	if (json_array_size(d->waiting) == 0)
+		return false;
+	d->all_passed &= json_flag(told, "passed", false);
+	if (!d->done)
+		d->done = json_array();
+	json_array_append(d->done, told);
+	json_decref(d->entry);
+	d->entry = json_incref(json_array_get(d->waiting, 0));
+	json_array_remove(d->waiting, 0);
+	json_decref(d->steps);
+	d->steps = json_array();
+	free(TAKE(d->failed));
+	d->cleans = 0;
+	d->step = 0;
+	d->left_over = false;
+	id_new("drl", d->id);
+	return true;
+}
+
+static void drill_finish(struct drill *d, bool passed, const char *detail)
+{
+	struct flow *f = d->flow;
+	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *kept = kept_id(d);
+	struct leaf_ref leaf;
+	json_t *told;
+
+	note_leaf(d, t, passed, &leaf);
+	note_result(d, t, passed);
+	evidence_delete(t, NOUN_SETTING, kept);
+	told = told_of(d, passed, detail, &leaf);
+	if (next_entry(d, told)) {
+		json_decref(told);
+		evidence_commit(t, NULL, NULL);
+		drill_step(d);
+		return;
+	}
+	commit_answer(f, t, d->reply, ANSWER_OK, answer_of(d, told));
+	set_drilling(d, false);
+	drill_free(d);
+}
 
 static void note_step(struct drill *d, const char *result)
 {
@@ -190,7 +300,7 @@ static void step_applied(struct drill *d)
 	}
 	d->step = d->left_over ? 0 : d->step + 1;
 	d->left_over = false;
-	if (d->step == ARRAY_LEN(drill_actions))
+	if (d->step == STEPS)
 		drill_finish(d, true, "added, read, removed, read");
 	else
 		drill_step(d);
@@ -301,45 +411,92 @@ static void step_planned(void *cookie, const struct connector_result *p)
 
 static void drill_step(struct drill *d)
 {
+	static const char *const members[] = { "resource", "parameters" };
 	const struct target *t = map_get(d->flow->targets, d->target);
-	json_t *params = json_deep_copy(d->entry);
+	json_t *params;
 
-	d->action = action_find(drill_actions[d->step]);
+	d->action = action_of(d->entry, d->step);
+	if (!d->action) {
+		drill_finish(d, false,
+			     "there is no such action, or no way back from it");
+		return;
+	}
 	if (!t || !t->up) {
-		json_decref(params);
 		if (d->step == 0)
 			drill_finish(d, false, "the connector is down");
 		else
 			clean_up(d, "the connector is down");
 		return;
 	}
+	params = json_object();
+	json_pick(params, d->entry, members, ARRAY_LEN(members));
 	json_set_text(params, "action", d->action->name);
 	d->flow->in_flight++;
 	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_NORMAL, 0,
 		       step_planned, d);
 }
 
-static json_t *drill_entry(const struct target *t)
-{
-	const json_t *drill =
-		json_object_get(connector_describe(t->connector), "drill");
+/* ---- the beginning ---- */
 
-	return json_is_object(drill) ? json_deep_copy(drill) : NULL;
+/* What the connector of a target drills on, owned; empty for nothing. */
+static json_t *drill_entries(const struct target *t)
+{
+	const json_t *describe = connector_describe(t->connector);
+	json_t *first = json_object_get(describe, "drill");
+	json_t *entries = json_array();
+	json_t *entry;
+	size_t at;
+
+	if (json_is_object(first))
+		json_array_append_new(entries, json_deep_copy(first));
+	json_array_foreach(json_object_get(describe, "drills"), at, entry)
+		json_array_append_new(entries, json_deep_copy(entry));
+	return entries;
+}
+
+/* Takes entries, which are not empty. */
+static struct drill *drill_new(struct flow *f, struct target *t,
+			       json_t *entries)
+{
+	struct drill *d = mem_new(struct drill);
+
+	t->drilling = true;
+	d->flow = f;
+	d->target = mem_str(t->name);
+	d->entry = json_incref(json_array_get(entries, 0));
+	json_array_remove(entries, 0);
+	d->waiting = entries;
+	d->all_passed = true;
+	d->steps = json_array();
+	id_new("drl", d->id);
+	return d;
+}
+
+static void drill_begin(struct flow *f, struct target *t, json_t *entries,
+			const struct statement *s, struct reply_to reply)
+{
+	struct evidence_txn *txn = evidence_begin(f->evidence);
+	struct drill *d = drill_new(f, t, entries);
+
+	signed_put(f, txn, s);
+	evidence_commit(txn, NULL, NULL);
+	d->reply = reply;
+	d->subject = mem_format("human:%s", s->human);
+	d->kept = signed_json(s);
+	drill_step(d);
 }
 
 void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 		struct reply_to reply)
 {
-	const struct target *t = map_get(f->targets, target);
+	struct target *t = map_get(f->targets, target);
 	const char *fault = arming_fault(f);
+	json_t *entries;
 	struct statement s;
-	struct evidence_txn *txn;
-	json_t *entry;
-	struct drill *d;
 
 	if (!signed_take(f, signed_form, STATEMENT_DRILL, reply, &s))
 		return;
-	entry = t && t->up ? drill_entry(t) : NULL;
+	entries = t && t->up ? drill_entries(t) : NULL;
 	if (strcmp(json_text(s.body, "target", ""), target) != 0 ||
 	    !human_is(f, s.human, "administrators")) {
 		answer_problem(reply, ANSWER_DENIED, "may-not-drill",
@@ -347,27 +504,78 @@ void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 	} else if (fault || !t || !t->up) {
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable", "%s",
 			       fault ? fault : "The connector is down.");
-	} else if (!entry) {
+	} else if (json_array_size(entries) == 0) {
 		answer_problem(reply, ANSWER_CONFLICT, "no-drill-entry",
 			       "The connector's configuration names no entry "
 			       "to drill on.");
+	} else if (t->drilling) {
+		answer_problem(reply, ANSWER_BUSY, "drill-under-way",
+			       "A drill of this target is under way.");
 	} else {
-		txn = evidence_begin(f->evidence);
-		signed_put(f, txn, &s);
-		evidence_commit(txn, NULL, NULL);
-		d = mem_new(struct drill);
-		d->flow = f;
-		d->reply = reply;
-		d->target = mem_str(target);
-		d->entry = json_incref(entry);
-		d->steps = json_array();
-		d->subject = mem_format("human:%s", s.human);
-		d->kept = signed_json(&s);
-		id_new("drl", d->id);
-		drill_step(d);
+		drill_begin(f, t, TAKE(entries), &s, reply);
 	}
-	json_decref(entry);
+	json_decref(entries);
 	statement_clear(&s);
+}
+
+/* ---- repeating ---- */
+
+/* Whether the drill of an entry is older than it may be, or of another build.
+ */
+static bool is_due(const struct flow *f, const struct target *t,
+		   const json_t *entry, int64_t every_ms, int64_t now_ms)
+{
+	CLEANUP(mem_free_p)
+	char *id = mem_format("%s/%s", t->name,
+			      json_text(entry, "action", "AddToGroup"));
+	const json_t *last = json_object_get(f->drills, id);
+
+	return !last ||
+	       strcmp(json_text(last, "build", ""),
+		      connector_build(t->connector)) != 0 ||
+	       now_ms >= json_int(last, "atMs", 0) + every_ms;
+}
+
+/* The entries of a target that are due; owned. */
+static json_t *due_entries(const struct flow *f, const struct target *t,
+			   int64_t now_ms)
+{
+	const json_t *spec =
+		inventory_spec(f->inventory, MANIFEST_TARGET, t->name);
+	const char *every = json_text(spec, "drillEvery", NULL);
+	json_t *entries = json_array();
+	CLEANUP(json_put_p) json_t *all = NULL;
+	int64_t every_s = 0;
+	json_t *entry;
+	size_t at;
+
+	if (!every || clock_parse_duration(every, &every_s) < 0)
+		return entries;
+	all = drill_entries(t);
+	json_array_foreach(all, at, entry) {
+		if (action_of(entry, 1) &&
+		    is_due(f, t, entry, every_s * 1000, now_ms))
+			json_array_append(entries, entry);
+	}
+	return entries;
+}
+
+void drills_tick(struct flow *f, int64_t now_ms)
+{
+	struct target *t;
+	size_t at = 0;
+
+	if (arming_fault(f))
+		return;
+	while ((t = map_next(f->targets, &at, NULL))) {
+		CLEANUP(json_put_p) json_t *entries = NULL;
+
+		if (!t->up || t->drilling)
+			continue;
+		entries = due_entries(f, t, now_ms);
+		if (json_array_size(entries) > 0)
+			drill_step(drill_new(f, t, TAKE(entries)));
+	}
 }
 
 /* ---- loading ---- */
@@ -380,9 +588,11 @@ void drill_load(struct flow *f, json_t *doc)
 	snprintf(d->id, sizeof(d->id), "%s", json_text(doc, "drill", ""));
 	d->target = mem_str(json_text(doc, "target", ""));
 	d->entry = json_incref(json_object_get(doc, "entry"));
-	d->subject = mem_str(json_text(doc, "subject", ""));
+	d->subject = mem_str(json_text(doc, "subject", NULL));
 	d->kept = json_incref(json_object_get(doc, "signed"));
 	d->steps = json_array();
+	d->all_passed = true;
+	set_drilling(d, true);
 	clean_up(d, "it was cut short by a stop");
 }
 

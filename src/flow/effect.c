@@ -13,6 +13,9 @@
 #include "base/text.h"
 #include "flow/state.h"
 
+/* How long witnesses have for cosigning what is armed. */
+enum { WITNESSED_WITHIN_MS = 20 * 1000 };
+
 struct effect {
 	struct flow *flow;
 	struct effect_order order; /* texts below are copies */
@@ -58,6 +61,23 @@ static struct connector *connector_of(struct flow *f, const char *target)
 	struct target *t = map_get(f->targets, target);
 
 	return t && t->up ? t->connector : NULL;
+}
+
+/*
+ * Who says what the target shows after a change.  From this tier on it is not
+ * the process that made the change, where the target has another one: that one
+ * holds an account that can only read.
+ */
+enum { READER_TIER = 2 };
+
+static struct connector *reader_of(struct flow *f, const char *target,
+				   const json_t *plan)
+{
+	const struct target *t = map_get(f->targets, target);
+
+	if (!t || !t->reader || json_int(plan, "tier", 0) < READER_TIER)
+		return connector_of(f, target);
+	return connector_is_up(t->reader) ? t->reader : NULL;
 }
 
 static void effect_free(struct effect *e)
@@ -121,11 +141,11 @@ static void effect_read_done(void *cookie, const struct connector_result *r)
 
 static void read_back(struct effect *e)
 {
-	struct connector *c = connector_of(e->flow, e->target);
+	struct connector *c = reader_of(e->flow, e->target, e->parsed);
 
 	if (!c) {
 		effect_end(e, EFFECT_UNKNOWN, "read-back",
-			   "the connector is down", NULL);
+			   "the connector that reads back is down", NULL);
 		return;
 	}
 	connector_call(c, CONNECT_READ, read_params(e->parsed),
@@ -284,6 +304,21 @@ static void effect_signed(void *cookie, struct slice note, uint64_t size)
 		       apply_done, e);
 }
 
+/* The note has the cosignatures, too: whoever keeps the order keeps them. */
+static void effect_witnessed(void *cookie, struct slice note, uint64_t size,
+			     const char *why)
+{
+	struct effect *e = cookie;
+	CLEANUP(mem_free_p) char *detail = NULL;
+
+	if (!why) {
+		effect_signed(cookie, note, size);
+		return;
+	}
+	detail = mem_format("what is armed was not carried out: %s", why);
+	effect_end(e, EFFECT_WITHDRAWN, "not-witnessed", detail, NULL);
+}
+
 void effect_run(struct flow *f, const struct effect_order *order)
 {
 	struct effect *e = mem_new(struct effect);
@@ -298,7 +333,13 @@ void effect_run(struct flow *f, const struct effect_order *order)
 	must(json_parse(slice_str(e->plan), FRAME_MAX, &e->parsed),
 	     "a plan of our own");
 	f->in_flight++;
-	evidence_when_signed(f->evidence, order->armed, effect_signed, e);
+	if (order->witnessed)
+		evidence_when_receipt(f->evidence, order->armed,
+				      RECEIPT_WITNESSED, WITNESSED_WITHIN_MS,
+				      effect_witnessed, e);
+	else
+		evidence_when_signed(f->evidence, order->armed, effect_signed,
+				     e);
 }
 
 /* ---- reading alone ---- */
@@ -355,13 +396,15 @@ void effect_read(struct flow *f, const char *target, const char *plan,
 		 void *cookie)
 {
 	struct reading *reading = mem_new(struct reading);
-	struct connector *c = connector_of(f, target);
 	CLEANUP(json_put_p) json_t *parsed = NULL;
+	struct connector *c = NULL;
 
 	*reading = (struct reading){ f->readings, f, done, cookie };
 	f->readings = reading;
 	f->in_flight++;
-	if (!c || json_parse(slice_str(plan), FRAME_MAX, &parsed) < 0) {
+	if (json_parse(slice_str(plan), FRAME_MAX, &parsed) == 0)
+		c = reader_of(f, target, parsed);
+	if (!c) {
 		loop_defer(f->loop, reading_down, reading);
 		return;
 	}

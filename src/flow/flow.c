@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/state.h"
+#include "notify/notify.h"
 
 enum {
 	TICK_MS = 1000,
@@ -39,6 +40,37 @@ static void connector_down(void *cookie, const char *why)
 	log_warning("connector-down", "target=%s why=\"%s\"", t->name, why);
 }
 
+static void reader_up(void *cookie)
+{
+	const struct target *t = cookie;
+
+	log_info("reader-up", "target=%s build=%s", t->name,
+		 connector_build(t->reader));
+}
+
+static void reader_down(void *cookie, const char *why)
+{
+	const struct target *t = cookie;
+
+	log_warning("reader-down", "target=%s why=\"%s\"", t->name, why);
+}
+
+/* The second connector of a target, which only reads back. */
+static int start_reader(struct target *t, const struct flow_connector *c)
+{
+	struct connector_config config = {
+		.loop = t->flow->loop,
+		.target = c->target,
+		.command = c->read_command,
+		.up = reader_up,
+		.down = reader_down,
+		.cookie = t,
+	};
+
+	config.timeout_ms[CONNECT_READ] = c->timeout_ms;
+	return c->read_command ? connector_open(&config, &t->reader) : 0;
+}
+
 static int start_connector(struct flow *f, const struct flow_connector *c)
 {
 	struct target *t = mem_new(struct target);
@@ -58,6 +90,7 @@ static int start_connector(struct flow *f, const struct flow_connector *c)
 	t->name = mem_str(c->target);
 	snprintf(t->why, sizeof(t->why), "starting");
 	map_put(f->targets, t->name, t);
+	TRY(start_reader(t, c));
 	return connector_open(&config, &t->connector);
 }
 
@@ -140,8 +173,14 @@ static int load_bundle(struct flow *f)
 /* Of the settings only these live on by themselves. */
 static void load_setting(struct flow *f, json_t *doc)
 {
-	if (!strncmp(json_text(doc, "id", ""), "drill/", 6))
+	erasure_load(f, doc);
+	const char *id = json_text(doc, "id", "");
+
+	if (!strncmp(id, "drill/", 6))
 		drill_load(f, doc);
+	if (!strcmp(id, "heard"))
+		heard_load(f, doc);
+	notice_load(f, doc);
 }
 
 static void load_drill(struct flow *f, json_t *doc)
@@ -156,12 +195,15 @@ static const struct {
 } loads[] = {
 	{ NOUN_CONTAINMENT, "in-force", containment_load },
 	{ NOUN_CHANGE, "waiting", change_load },
+	{ NOUN_CHANGE, "ending", prune_load },
+	{ NOUN_SIGNAL, NULL, signal_load },
+	{ NOUN_EXCEPTION, "waiting", exception_load },
+	{ NOUN_EXCEPTION, "in-force", exception_load },
 	{ NOUN_DRILL, NULL, load_drill },
 	{ NOUN_SETTING, NULL, load_setting },
 	{ NOUN_VOUCHER, NULL, voucher_load },
 	{ NOUN_TASK, "open", task_load },
 	{ NOUN_TASK, "ending", task_load },
-	{ NOUN_GRANT, "active", grant_load },
 	{ NOUN_GRANT, "ending", grant_load },
 	{ NOUN_REQUEST, "planning", request_load },
 	{ NOUN_REQUEST, "waiting", request_load },
@@ -189,6 +231,29 @@ static void load_once(struct flow *f, size_t row, json_t *docs, json_t *seen)
 	}
 }
 
+/* There may be very many, and loading one changes nothing: page by page. */
+static int load_grants(struct flow *f)
+{
+	CLEANUP(mem_free_p) char *after = NULL;
+	size_t count = LOAD_PAGE;
+
+	while (count == LOAD_PAGE) {
+		CLEANUP(json_put_p) json_t *docs = NULL;
+		json_t *doc;
+		size_t at;
+
+		TRY(store_find(evidence_reader(f->evidence), NOUN_GRANT,
+			       "state", "active", after, LOAD_PAGE, &docs));
+		count = json_array_size(docs);
+		json_array_foreach(docs, at, doc) {
+			grant_load(f, doc);
+			free(after);
+			after = mem_str(json_text(doc, "id", ""));
+		}
+	}
+	return 0;
+}
+
 /* All are read before the first is loaded: what loading one changes must not
  * be read as another. */
 static int load_documents(struct flow *f)
@@ -196,6 +261,7 @@ static int load_documents(struct flow *f)
 	CLEANUP(json_put_p) json_t *read = json_array();
 	CLEANUP(json_put_p) json_t *seen = json_object();
 
+	TRY(load_grants(f));
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
 		json_t *docs = json_array();
 
@@ -223,11 +289,12 @@ static int load_all(struct flow *f)
 
 static void record_refusals(struct flow *f)
 {
+	struct evidence_part part = { "inventory", f->over_quota };
 	struct evidence_txn *t;
 	json_t *fields;
 	struct leaf_ref leaf;
 
-	if (!json_object_size(f->refusals) ||
+	if (!json_object_size(f->refusals) || evidence_is_busy(f->evidence) ||
 	    clock_boot_ms() < f->refusals_since_ms + REFUSAL_LEAF_MS)
 		return;
 	f->refusals_since_ms = clock_boot_ms();
@@ -235,9 +302,11 @@ static void record_refusals(struct flow *f)
 	json_set_new(fields, "counts", TAKE(f->refusals));
 	f->refusals = json_object();
 	t = evidence_begin(f->evidence);
-	must(evidence_leaf(t, LEAF_REFUSED, NULL, fields, NULL, 0, &leaf),
+	must(evidence_leaf(t, LEAF_REFUSED, NULL, fields, &part,
+			   json_object_size(f->over_quota) ? 1 : 0, &leaf),
 	     "a leaf of refusals");
 	evidence_commit(t, NULL, NULL);
+	json_object_clear(f->over_quota);
 }
 
 void record_degraded(struct flow *f, bool on, const char *why)
@@ -303,8 +372,14 @@ static void tick(void *cookie)
 	refresh_trust(f);
 	once_tick(f, clock_boot_ms());
 	vouchers_tick(f, clock_wall_ms());
+	grants_fold(f);
 	record_refusals(f);
 	proposals_tick(f, clock_wall_ms());
+	signals_tick(f, clock_wall_ms());
+	exceptions_tick(f, clock_wall_ms());
+	prune_tick(f);
+	drills_tick(f, clock_wall_ms());
+	notices_tick(f, clock_wall_ms());
 	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
 }
 
@@ -318,7 +393,10 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->evidence = config->evidence;
 	f->origin = mem_str(config->origin);
 	f->audience = mem_str(config->audience);
+	f->folder = config->folder ? mem_str(config->folder) : NULL;
 	f->trust = trust_new();
+	trust_use(f->trust,
+		  &(struct trust_means){ config->transfers, config->folder });
 	f->svids = svid_cache_new(SVID_CACHE_ENTRIES);
 	f->targets = map_new();
 	f->tasks = map_new();
@@ -326,17 +404,34 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->asked = map_new();
 	f->grants = map_new();
 	f->places = map_new();
+	f->holdings = map_new();
+	f->unfolded = map_new();
 	f->inflight = map_new();
 	f->changes = map_new();
 	f->activations = map_new();
 	f->containments = map_new();
+	f->points = map_new();
 	f->meters = map_new();
+	f->noticed = json_object();
+	f->lookup_rules = json_incref((json_t *)(uintptr_t)config->lookups);
+	f->transfers = config->transfers;
 	f->drills = json_object();
 	f->vouchers = json_object();
 	f->recent = json_object();
 	f->sessions = json_object();
+	f->erasures = json_object();
 	f->refusals = json_object();
 	f->refusals_since_ms = clock_boot_ms();
+	f->signals = json_object();
+	f->detectors = json_object();
+	f->beats = json_object();
+	f->beats_ms = clock_boot_ms();
+	f->stale = json_object();
+	f->exceptions = map_new();
+	f->quotas = map_new();
+	f->limits = config->limits;
+	f->over_quota = json_object();
+	f->leaving = json_object();
 	f->clock_offset_ms = clock_wall_ms() - clock_boot_ms();
 	return f;
 }
@@ -358,6 +453,7 @@ int flow_open(const struct flow_config *config, struct flow **ret_flow)
 {
 	CLEANUP(flow_close_p) struct flow *f = flow_new(config);
 
+	TRY(notices_open(f, config->notify));
 	for (size_t i = 0; i < config->connector_count; i++)
 		TRY(start_connector(f, &config->connectors[i]));
 	if (evidence_durable_size(f->evidence) > 0)
@@ -401,6 +497,7 @@ static void free_targets(struct flow *f)
 
 	while ((t = map_next(f->targets, &at, NULL))) {
 		connector_close(t->connector);
+		connector_close(t->reader);
 		free(t->name);
 		free(t);
 	}
@@ -451,6 +548,8 @@ void flow_close(struct flow *f)
 	f->closing = true;
 	loop_timer_end(f->tick);
 	loop_timer_end(f->freeze);
+	loop_timer_end(f->look);
+	notify_close(f->notifier);
 	free_targets(f);
 	readings_drop(f);
 	drills_free(f);
@@ -461,13 +560,27 @@ void flow_close(struct flow *f)
 	FREE_ALL(f->changes, json_t, json_decref);
 	FREE_ALL(f->activations, json_t, json_decref);
 	FREE_ALL(f->containments, json_t, json_decref);
+	map_free(f->points);
 	map_free(f->places);
+	map_free(f->holdings);
+	map_free(f->unfolded);
 	map_free(f->inflight);
 	meters_free(f->meters);
+	FREE_ALL(f->exceptions, json_t, json_decref);
+	quotas_free(f->quotas);
+	json_decref(f->signals);
+	json_decref(f->detectors);
+	json_decref(f->beats);
+	json_decref(f->stale);
+	json_decref(f->over_quota);
+	json_decref(f->leaving);
+	json_decref(f->noticed);
+	json_decref(f->lookup_rules);
 	json_decref(f->drills);
 	json_decref(f->vouchers);
 	json_decref(f->recent);
 	json_decref(f->sessions);
+	json_decref(f->erasures);
 	json_decref(f->refusals);
 	policy_world_unref(f->world);
 	policy_bundle_unref(f->linked);
@@ -477,5 +590,6 @@ void flow_close(struct flow *f)
 	trust_free(f->trust);
 	free(f->origin);
 	free(f->audience);
+	free(f->folder);
 	free(f);
 }

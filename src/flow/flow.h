@@ -13,6 +13,7 @@
 #include "evidence/evidence.h"
 #include "identity/statement.h"
 #include "identity/svid.h"
+#include "net/transfer.h"
 
 struct flow;
 
@@ -20,6 +21,16 @@ struct flow_connector {
 	const char *target;	    /* name of a Target */
 	const char *const *command; /* NULL-terminated */
 	int64_t timeout_ms;	    /* for plan, apply and read; 0: their own */
+	const char *const *read_command; /* reads back from tier 2; or NULL */
+};
+
+/* What one agent may have at once; an Agent's own limits come first.  0: the
+ * default. */
+struct flow_limits {
+	int64_t open_tasks;
+	int64_t open_requests;
+	int64_t requests_per_minute;
+	int64_t record_bytes; /* of one task */
 };
 
 struct flow_config {
@@ -29,9 +40,14 @@ struct flow_config {
 	const char *audience; /* of agents' tokens */
 	const struct flow_connector *connectors;
 	size_t connector_count;
+	const json_t *notify;	     /* of writd.yaml, checked; or NULL */
+	const json_t *lookups;	     /* the same */
 	const json_t *bootstrap;     /* {"admin", "key", "timezone"}; NULL once
 					the log has begun */
 	const json_t *policy_bundle; /* spec of the first PolicyBundle */
+	struct transfers *transfers; /* for what is fetched; outlives it */
+	const char *folder;	     /* where fetched trust is kept; copied */
+	struct flow_limits limits;
 };
 
 /*
@@ -69,6 +85,7 @@ enum answer_kind {
 	ANSWER_MISMATCH,  /* idempotency key used for another body */
 	ANSWER_BUSY,	  /* try again later */
 	ANSWER_UNAVAILABLE, /* degraded or closing */
+	ANSWER_LIMITED,	    /* over a quota; body has "retryAfter", seconds */
 	ANSWER_KIND_COUNT,
 };
 
@@ -96,14 +113,24 @@ struct caller {
 	char name[64];
 	char jti[128]; /* of the agent's token, "" if it has none */
 	int64_t expires_ms;
+	const char *attested_by; /* static: "token", "certificate"; or NULL */
+};
+
+/* What a caller shows of itself. */
+struct proof {
+	struct slice bearer;	   /* empty: none */
+	const struct slice *chain; /* certificates of the TLS peer in DER, its
+				      own first; the peer holds its key */
+	size_t chain_count;	   /* 0: none */
 };
 
 /*
- * Proves a bearer token: an agent's JWT-SVID or a human's session.
+ * Proves who calls: an agent by JWT-SVID, OIDC token or X.509-SVID, a human by
+ * a session.  A token and a certificate at once must be of the same agent.
  * ret_class: reason class when it is refused, static text.
  */
-bool flow_prove(struct flow *f, struct slice bearer, struct caller *ret_caller,
-		const char **ret_class);
+bool flow_prove(struct flow *f, const struct proof *proof,
+		struct caller *ret_caller, const char **ret_class);
 
 /* Idempotency-Key and body of an acting call. */
 struct acting {
@@ -163,17 +190,41 @@ void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 		struct reply_to reply);
 void flow_activate(struct flow *f, const char *bundle,
 		   const json_t *signed_form, struct reply_to reply);
+/* subject: "human:NAME" or "agent:NAME"; two administrators sign. */
+void flow_erase(struct flow *f, const char *subject, const json_t *signed_form,
+		struct reply_to reply);
 void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 		   struct reply_to reply);
 
-/* Looks what a set of manifests would change. */
-void flow_change_preview(struct flow *f, const json_t *manifests,
+/* Break-glass for one task: the first signature proposes, others under the same
+ * terms add to it. */
+void flow_exception_sign(struct flow *f, const json_t *signed_form,
+			 struct reply_to reply);
+void flow_exception_revoke(struct flow *f, const char *exception,
+			   const json_t *signed_form, struct reply_to reply);
+
+/* The outbox: what waits and what nobody took, for those who look after it. */
+void flow_notifications(struct flow *f, const struct caller *caller,
+			const char *state, struct reply_to reply);
+/* A signed retry or drop of one notice. */
+void flow_notification_act(struct flow *f, const char *notification,
+			   const json_t *signed_form, struct reply_to reply);
+
+/* Looks what a set of manifests would change.  prune: what is not in it is
+ * removed. */
+void flow_change_preview(struct flow *f, const json_t *manifests, bool prune,
 			 struct reply_to reply);
 /* Proposes it with a first signature; applied at once where one is enough. */
-void flow_change_propose(struct flow *f, const json_t *manifests,
+void flow_change_propose(struct flow *f, const json_t *manifests, bool prune,
 			 const json_t *signed_form, struct reply_to reply);
 void flow_change_sign(struct flow *f, const char *change,
 		      const json_t *signed_form, struct reply_to reply);
+
+/* ---- detectors ---- */
+
+/* A signed signal or heartbeat. */
+void flow_signal(struct flow *f, const json_t *signed_form,
+		 struct reply_to reply);
 
 /* ---- reading ---- */
 
@@ -184,19 +235,47 @@ enum view {
 	VIEW_CHANGE,
 	VIEW_CONTAINMENT,
 	VIEW_APPROVAL, /* requests that wait for this human */
+	VIEW_SIGNAL,   /* live ones */
+	VIEW_EXCEPTION,
 	VIEW_COUNT,
 };
 
-/* One thing, or (id NULL) a list of what this caller may read, by state where
- * it is not NULL. */
+/* The part of a list that is wanted. */
+struct page {
+	const char *state; /* NULL for all */
+	const char *after; /* the id that the last page ended with, or NULL */
+	unsigned limit;	   /* rows; 0 for the most there are on one page */
+};
+enum { PAGE_MAX = 500 };
+
+/* One thing, or (id NULL) a list's first page, by state where it is not NULL.
+ */
 void flow_view(struct flow *f, const struct caller *caller, enum view view,
 	       const char *id, const char *state, struct reply_to reply);
+/* What of a list this caller may read, in order of id; "next" in the answer is
+ * what the next page comes after, if there may be one.  A page can have fewer
+ * rows than its limit and yet not be the last. */
+void flow_list(struct flow *f, const struct caller *caller, enum view view,
+	       const struct page *page, struct reply_to reply);
+/* Whether a view has things in this state. */
+bool flow_view_has_state(enum view view, const char *state);
 void flow_inventory(struct flow *f, const struct caller *caller,
 		    const char *kind, const char *name, struct reply_to reply);
+void flow_inventory_list(struct flow *f, const struct caller *caller,
+			 const char *kind, const struct page *page,
+			 struct reply_to reply);
 void flow_policy(struct flow *f, const struct caller *caller,
 		 struct reply_to reply);
 void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
 	       struct reply_to reply);
+
+/* A page of the accounts and groups that a target holds, for administrators:
+ * {"target", "accounts": [...], "next"}, see docs/connector-protocol.md; each
+ * account that the inventory has says so in "inventory".  cursor: "next" of the
+ * page before, NULL for the first.  limit: 1 to 1000. */
+void flow_discover(struct flow *f, const struct caller *caller,
+		   const char *target, const char *cursor, int64_t limit,
+		   struct reply_to reply);
 
 /* Health: owned.  Without details nothing that a stranger may not know. */
 json_t *flow_health(struct flow *f, bool details);

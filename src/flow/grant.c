@@ -16,17 +16,24 @@
 enum {
 	BACKOFF_MIN_MS = 500,
 	BACKOFF_MAX_MS = 60 * 1000,
+	ENDS_AT_ONCE = 128, /* at one target; below what a connector queues */
 };
 
+const char grant_why_expired[] = "expired";
+
 static void end_now(struct grant *g);
+static void end_passed(struct grant *g);
+static void leave_line(struct target *t, struct grant *g);
+static struct target *target_of(const struct grant *g);
 static void remember_holders(struct grant *g, const char *task);
 
 json_t *grant_view(const json_t *doc)
 {
 	static const char *const members[] = {
-		"id",	   "request",	 "agent",  "target",	  "resource",
-		"state",   "parameters", "action", "placed",	  "ends",
-		"holders", "ended",	 "why",	   "unconfirmed", "evidence"
+		"id",	    "request",	   "agent",	 "target",
+		"resource", "state",	   "parameters", "action",
+		"placed",   "ends",	   "holders",	 "ended",
+		"why",	    "unconfirmed", "evidence",	 "erased"
 	};
 	json_t *view = json_object();
 
@@ -34,17 +41,155 @@ json_t *grant_view(const json_t *doc)
 	return view;
 }
 
+/* ---- who holds what: an index, so that no task looks at all grants ---- */
+
+static struct holding *holding_of(struct flow *f, const char *task,
+				  const char *agent)
+{
+	struct holding *h = map_get(f->holdings, task);
+
+	if (h)
+		return h;
+	h = mem_new(struct holding);
+	snprintf(h->task, sizeof(h->task), "%s", task);
+	h->agent = mem_str(agent);
+	map_put(f->holdings, h->task, h);
+	return h;
+}
+
+static void holding_free(struct holding *h)
+{
+	free(h->grants);
+	free(h->agent);
+	free(h);
+}
+
+static void holding_drop(struct flow *f, struct holding *h,
+			 const struct grant *g)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->grants[i] == g)
+			h->grants[i--] = h->grants[--h->count];
+	}
+	if (h->count > 0)
+		return;
+	map_remove(f->holdings, h->task);
+	holding_free(h);
+}
+
+static struct grant_hold *hold_by(const struct grant *g, const char *task)
+{
+	for (unsigned i = 0; i < g->hold_count; i++) {
+		if (!strcmp(g->holds[i].by->task, task))
+			return &g->holds[i];
+	}
+	return NULL;
+}
+
+/* Held by task, and not only once. */
+static bool is_held_by(const struct grant *g, const char *task)
+{
+	const struct grant_hold *hold = hold_by(g, task);
+
+	return hold && !hold->ended;
+}
+
+static void note_hold(struct grant *g, const char *task, const char *agent,
+		      bool ended)
+{
+	struct grant_hold *hold = hold_by(g, task);
+	struct holding *h;
+
+	if (hold) {
+		hold->ended &= ended;
+		return;
+	}
+	h = holding_of(g->flow, task, agent);
+	if (h->count == h->capacity) {
+		h->capacity = h->capacity ? h->capacity * 2 : 2;
+		h->grants = mem_grow(h->grants, h->capacity,
+				     sizeof(struct grant *));
+	}
+	h->grants[h->count++] = g;
+	g->holds = mem_grow(g->holds, g->hold_count + 1, sizeof(*g->holds));
+	g->holds[g->hold_count++] = (struct grant_hold){ h, ended };
+}
+
+/* Brings what is kept beside the document in line with it. */
+static void mirror(struct grant *g)
+{
+	const json_t *value;
+	size_t at;
+
+	g->active = !strcmp(json_text(g->doc, "state", ""), "active");
+	g->unconfirmed = json_text(g->doc, "unconfirmed", NULL) != NULL;
+	for (unsigned i = 0; i < g->hold_count; i++)
+		g->holds[i].ended = true;
+	json_array_foreach(json_object_get(g->doc, "heldBy"), at, value)
+		note_hold(g, json_string_value(value),
+			  json_text(g->doc, "agent", ""), true);
+	json_array_foreach(json_object_get(g->doc, "holders"), at, value)
+		note_hold(g, json_text(value, "task", ""),
+			  json_text(value, "agent", ""), false);
+}
+
+/* ---- folding ---- */
+
+static void put(struct grant *g, struct evidence_txn *t)
+{
+	mirror(g);
+	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	g->put = evidence_committed(g->flow->evidence) + 1;
+}
+
+json_t *grant_doc(struct grant *g)
+{
+	if (g->doc)
+		return g->doc;
+	must(store_get(evidence_reader(g->flow->evidence), NOUN_GRANT, g->id,
+		       &g->doc, NULL),
+	     "a grant's document");
+	map_put(g->flow->unfolded, g->id, g);
+	return g->doc;
+}
+
+static bool may_fold(const struct grant *g)
+{
+	return g->active && !g->busy && !g->gone &&
+	       g->put <= evidence_durable(g->flow->evidence);
+}
+
+static void fold(struct grant *g)
+{
+	json_decref(TAKE(g->doc));
+	map_remove(g->flow->unfolded, g->id);
+}
+
+void grants_fold(struct flow *f)
+{
+	struct map *left = map_new();
+	struct grant *g;
+	size_t at = 0;
+
+	while ((g = map_next(f->unfolded, &at, NULL))) {
+		if (may_fold(g))
+			json_decref(TAKE(g->doc));
+		else
+			map_put(left, g->id, g);
+	}
+	map_free(f->unfolded);
+	f->unfolded = left;
+}
+
 void grant_free(struct grant *g)
 {
 	loop_timer_end(g->timer);
+	map_remove(g->flow->unfolded, g->id);
+	for (unsigned i = 0; i < g->hold_count; i++)
+		holding_drop(g->flow, g->holds[i].by, g);
+	free(g->holds);
 	json_decref(g->doc);
-	json_decref(g->held_by);
 	free(g);
-}
-
-static bool is_active(const struct grant *g)
-{
-	return !strcmp(json_text(g->doc, "state", ""), "active");
 }
 
 /* One key for what a grant places, so that it is found by a look-up. */
@@ -73,16 +218,13 @@ struct grant *grant_find_same(struct flow *f, const char *target,
 
 bool grant_is_live(const struct grant *g)
 {
-	return g && is_active(g) && !g->busy && !g->gone;
+	return g && g->active && !g->busy && !g->gone;
 }
 
 bool grant_is_held_by_others(const struct grant *g, const char *task)
 {
-	const json_t *holder;
-	size_t at;
-
-	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
-		if (strcmp(json_text(holder, "task", ""), task) != 0)
+	for (unsigned i = 0; i < g->hold_count; i++) {
+		if (!g->holds[i].ended && strcmp(g->holds[i].by->task, task))
 			return true;
 	}
 	return false;
@@ -120,14 +262,15 @@ static void timer_fired(void *cookie)
 	struct grant *g = cookie;
 
 	g->timer = NULL;
-	if (!is_active(g)) {
+	if (!g->active) {
 		end_now(g);
 		return;
 	}
+	grant_doc(g);
 	/* Their tasks wait for the end of what they held. */
 	remember_holders(g, NULL);
 	drop_expired_holders(g, clock_wall_ms());
-	grant_release(g, NULL, "expired");
+	grant_release(g, NULL, grant_why_expired);
 }
 
 static void schedule(struct grant *g)
@@ -180,12 +323,14 @@ static struct grant *grant_new(struct flow *f, json_t *owned_doc)
 	g->doc = owned_doc;
 	snprintf(g->id, sizeof(g->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->grants, g->id, g);
+	map_put(f->unfolded, g->id, g);
 	key = grant_key(g);
 	map_put(f->places, key, g);
+	mirror(g);
 	return g;
 }
 
-static json_t *grant_doc(const struct request *r)
+static json_t *new_doc(const struct request *r)
 {
 	const json_t *found = json_object_get(r->doc, "found");
 	json_t *doc = json_object();
@@ -224,15 +369,16 @@ static void note_grant(struct request *r, const struct grant *g)
 
 static void hold(struct grant *g, struct request *r, struct evidence_txn *t)
 {
-	json_array_append_new(json_object_get(g->doc, "holders"), holder_of(r));
+	json_array_append_new(json_object_get(grant_doc(g), "holders"),
+			      holder_of(r));
 	schedule(g);
 	note_grant(r, g);
-	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	put(g, t);
 }
 
 void grant_place(struct request *r, struct evidence_txn *t)
 {
-	hold(grant_new(r->flow, grant_doc(r)), r, t);
+	hold(grant_new(r->flow, new_doc(r)), r, t);
 }
 
 /* A grant is never born into a closed task: what was in flight when the task
@@ -325,8 +471,9 @@ static void record_ended(struct grant *g, struct evidence_txn *t,
 	must(evidence_leaf(t, LEAF_ENDED, g->id, fields, &part, 1, &leaf),
 	     "a grant's end");
 	leaf_note(g->doc, "ended", &leaf);
-	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	put(g, t);
 	containment_note(g->flow, g->id, "ended", &leaf, t);
+	notice_grant(g, t);
 	forget_place(g);
 	loop_timer_end(g->timer);
 	g->timer = NULL;
@@ -338,23 +485,27 @@ static void finish(struct grant *g, const char *effect, json_t *observed)
 
 	record_ended(g, t, effect, observed);
 	evidence_commit(t, ended_durable, g);
+	end_passed(g);
 }
 
+/* Their tasks are not over before this grant is. */
 static void remember_holders(struct grant *g, const char *task)
 {
+	json_t *held_by = json_object_get(g->doc, "heldBy");
 	const json_t *holder;
 	size_t at;
 
-	if (!g->held_by)
-		g->held_by = json_array();
+	if (!held_by) {
+		held_by = json_array();
+		json_set_new(g->doc, "heldBy", held_by);
+	}
 	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
 		const char *name = json_text(holder, "task", "");
 
 		if ((!task || !strcmp(task, name)) &&
-		    !json_has_text(g->held_by, name))
-			json_array_append_new(g->held_by, json_string(name));
+		    !json_has_text(held_by, name))
+			json_array_append_new(held_by, json_string(name));
 	}
-	json_object_set(g->doc, "heldBy", g->held_by);
 }
 
 static void gone_later(void *cookie)
@@ -364,10 +515,11 @@ static void gone_later(void *cookie)
 
 void grant_gone(struct grant *g, struct evidence_txn *t, const char *why)
 {
-	json_set_text(g->doc, "why", why);
+	json_set_text(grant_doc(g), "why", why);
 	remember_holders(g, NULL);
 	json_set_new(g->doc, "holders", json_array());
 	record_ended(g, t, "undone", NULL);
+	leave_line(target_of(g), g);
 	g->gone = true;
 	/* No leaf and no timer refers to it any more; its holders' tasks are
 	 * settled once the caller's transaction is durable. */
@@ -383,11 +535,12 @@ static void not_confirmed(struct grant *g, const char *reason,
 	CLEANUP(mem_free_p)
 	char *text = mem_format("%s: %s", reason, detail ? detail : "");
 
+	end_passed(g);
 	g->busy = false;
 	if (strcmp(before, text) != 0) {
 		t = evidence_begin(g->flow->evidence);
 		json_set_text(g->doc, "unconfirmed", text);
-		evidence_put(t, NOUN_GRANT, g->id, g->doc);
+		put(g, t);
 		evidence_commit(t, NULL, NULL);
 		log_warning("grant-end-unconfirmed", "grant=%s reason=\"%s\"",
 			    g->id, reason);
@@ -485,7 +638,7 @@ static void arm_end(struct grant *g, const json_t *found)
 	}
 	json_set_int(g->doc, "armedLeaf", (int64_t)leaf.index);
 	leaf_note(g->doc, "armed", &leaf);
-	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	put(g, t);
 	evidence_commit(t, NULL, NULL);
 	order = (struct effect_order){
 		.target = json_text(g->doc, "target", ""),
@@ -515,28 +668,88 @@ static void end_planned(void *cookie, const struct connector_result *p)
 	effect_settled(f);
 }
 
-static void end_now(struct grant *g)
-{
-	const struct target *t =
-		map_get(g->flow->targets, json_text(g->doc, "target", ""));
-	json_t *params;
+/* ---- the line of ends at a target ---- */
 
-	if (g->busy || g->gone)
+static void line_up(struct target *t, struct grant *g)
+{
+	if (!t->first_end)
+		t->last_end = &t->first_end;
+	g->in_line = true;
+	g->next_end = NULL;
+	*t->last_end = g;
+	t->last_end = &g->next_end;
+}
+
+static struct grant *next_in_line(struct target *t)
+{
+	struct grant *g = t->first_end;
+
+	if (!g)
+		return NULL;
+	t->first_end = g->next_end;
+	g->in_line = false;
+	return g;
+}
+
+/* For one that was undone meanwhile. */
+static void leave_line(struct target *t, struct grant *g)
+{
+	struct grant **place = &t->first_end;
+
+	if (!g->in_line)
 		return;
-	if (g->flow->closing)
-		return;
-	if (!t || !t->up) {
-		not_confirmed(g, "unavailable",
-			      "the connector of the target is down");
-		return;
-	}
+	while (*place != g)
+		place = &(*place)->next_end;
+	*place = g->next_end;
+	if (!g->next_end)
+		t->last_end = place;
+	g->in_line = false;
+}
+
+static struct target *target_of(const struct grant *g)
+{
+	return map_get(g->flow->targets, json_text(g->doc, "target", ""));
+}
+
+static void begin_end(struct target *t, struct grant *g)
+{
+	json_t *params = json_deep_copy(json_object_get(g->doc, "undo"));
+
 	g->busy = true;
 	g->flow->in_flight++;
-	params = json_deep_copy(json_object_get(g->doc, "undo"));
+	t->ends++;
 	/* However many it concerns, it must end. */
 	json_set_flag(params, "brief", true);
 	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_FIRST, 0,
 		       end_planned, g);
+}
+
+static void end_now(struct grant *g)
+{
+	struct target *t = target_of(g);
+
+	if (g->busy || g->gone || g->in_line || g->flow->closing)
+		return;
+	if (!t || !t->up)
+		not_confirmed(g, "unavailable",
+			      "the connector of the target is down");
+	else if (t->ends < ENDS_AT_ONCE)
+		begin_end(t, g);
+	else
+		line_up(t, g);
+}
+
+/* An end that was under way is over, in whichever way: the next may begin. */
+static void end_passed(struct grant *g)
+{
+	struct target *t = target_of(g);
+	struct grant *next;
+
+	if (!g->busy || !t)
+		return;
+	t->ends--;
+	while (t->ends < ENDS_AT_ONCE && (next = next_in_line(t)))
+		end_now(next);
 }
 
 static void drop_holder(struct grant *g, const char *task)
@@ -555,21 +768,22 @@ void grant_release(struct grant *g, const char *task, const char *why)
 {
 	struct evidence_txn *t;
 
-	if (!is_active(g))
+	if (!g->active)
 		return;
+	grant_doc(g);
 	remember_holders(g, task);
 	if (task)
 		drop_holder(g, task);
 	t = evidence_begin(g->flow->evidence);
 	if (json_array_size(json_object_get(g->doc, "holders"))) {
 		schedule(g);
-		evidence_put(t, NOUN_GRANT, g->id, g->doc);
+		put(g, t);
 		evidence_commit(t, NULL, NULL);
 		return;
 	}
 	json_set_text(g->doc, "state", "ending");
 	json_set_text(g->doc, "why", why);
-	evidence_put(t, NOUN_GRANT, g->id, g->doc);
+	put(g, t);
 	evidence_commit(t, NULL, NULL);
 	loop_timer_end(g->timer);
 	g->timer = NULL;
@@ -579,54 +793,37 @@ void grant_release(struct grant *g, const char *task, const char *why)
 
 void grant_end(struct grant *g, const char *why)
 {
-	if (!g || !is_active(g))
+	if (!g || !g->active)
 		return;
+	grant_doc(g);
 	remember_holders(g, NULL);
 	json_set_new(g->doc, "holders", json_array());
 	grant_release(g, NULL, why);
 }
 
-static bool is_held_by(const struct grant *g, const char *task)
-{
-	const json_t *holder;
-	size_t at;
-
-	json_array_foreach(json_object_get(g->doc, "holders"), at, holder) {
-		if (!strcmp(json_text(holder, "task", ""), task))
-			return true;
-	}
-	return false;
-}
-
 void grants_release(struct flow *f, const char *task, const char *why)
 {
+	const struct holding *h = map_get(f->holdings, task);
+	size_t count = h ? h->count : 0;
 	CLEANUP(mem_free_p)
-	struct grant **list =
-		mem_array(map_count(f->grants) + 1, sizeof(*list));
-	struct grant *g;
-	size_t count = 0;
-	size_t at = 0;
+	struct grant **list = mem_array(count + 1, sizeof(*list));
 
-	while ((g = map_next(f->grants, &at, NULL))) {
-		if (is_held_by(g, task))
-			list[count++] = g;
+	if (count)
+		memcpy(list, h->grants, count * sizeof(*list));
+	for (size_t i = 0; i < count; i++) {
+		if (is_held_by(list[i], task))
+			grant_release(list[i], task, why);
 	}
-	for (size_t i = 0; i < count; i++)
-		grant_release(list[i], task, why);
 }
 
 size_t grants_of_task(struct flow *f, const char *task)
 {
-	const struct grant *g;
+	const struct holding *h = map_get(f->holdings, task);
 	size_t count = 0;
-	size_t at = 0;
 
-	while ((g = map_next(f->grants, &at, NULL))) {
-		if (is_held_by(g, task) ||
-		    (!strcmp(json_text(g->doc, "state", ""), "ending") &&
-		     json_has_text(json_object_get(g->doc, "heldBy"), task)))
-			count++;
-	}
+	for (size_t i = 0; h && i < h->count; i++)
+		count +=
+			!h->grants[i]->active || is_held_by(h->grants[i], task);
 	return count;
 }
 
@@ -641,9 +838,9 @@ void grant_load(struct flow *f, json_t *doc)
 {
 	struct grant *g = grant_new(f, json_incref(doc));
 
-	g->held_by = json_incref(json_object_get(doc, "heldBy"));
-	if (is_active(g)) {
+	if (g->active) {
 		schedule(g);
+		fold(g);
 		return;
 	}
 	/* An end that was armed when the authority stopped is planned again:

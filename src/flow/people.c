@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "flow/state.h"
+#include "identity/oidc.h"
 
 enum {
 	SESSION_MS = 8 * 3600 * 1000,
@@ -54,39 +55,110 @@ static bool prove_session(struct flow *f, struct slice bearer,
 	return true;
 }
 
-static bool prove_agent(struct flow *f, struct slice bearer, struct caller *ret,
+/* An identity is proved; whether it is an agent's that may act. */
+static bool take_agent(struct flow *f, const char *agent, int64_t expires_ms,
+		       const char *jti, struct caller *ret,
+		       const char **ret_class)
+{
+	if (!agent)
+		return refuse(f, "unknown-agent", ret_class);
+	if (inventory_agent_fault(f->inventory, agent, clock_wall_ms()))
+		return refuse(f, "not-active", ret_class);
+	*ret = (struct caller){ .kind = CALLER_AGENT,
+				.expires_ms = expires_ms,
+				.attested_by = "token" };
+	snprintf(ret->name, sizeof(ret->name), "%s", agent);
+	snprintf(ret->jti, sizeof(ret->jti), "%s", jti);
+	return true;
+}
+
+static bool take_svid(struct flow *f, const struct svid *svid,
+		      struct caller *ret, const char **ret_class)
+{
+	return take_agent(f, inventory_agent_of(f->inventory, svid->id.text),
+			  svid->expires_ms, svid->jti, ret, ret_class);
+}
+
+static bool take_oidc(struct flow *f, const struct oidc_token *token,
+		      struct caller *ret, const char **ret_class)
+{
+	bool several = false;
+	const char *agent = inventory_agent_of_claims(
+		f->inventory, token->issuer, token->claims, &several);
+
+	if (several)
+		return refuse(f, "several-agents", ret_class);
+	return take_agent(f, agent, token->expires_ms, token->jti, ret,
+			  ret_class);
+}
+
+/* A token is one of the two kinds by its sub; the other kind's word about it is
+ * of no interest. */
+static bool prove_token(struct flow *f, struct slice bearer, struct caller *ret,
 			const char **ret_class)
 {
+	CLEANUP(oidc_token_clear) struct oidc_token token = { 0 };
 	struct svid svid;
 	int64_t now_ms = clock_wall_ms();
 	enum svid_verdict verdict = svid_cache_verify(
 		f->svids, f->trust, bearer, f->audience, now_ms, &svid);
-	const char *agent;
+	enum svid_verdict other = SVID_ISSUER;
 
-	if (verdict != SVID_VALID)
-		return refuse(f, svid_verdict_name(verdict), ret_class);
-	agent = inventory_agent_of(f->inventory, svid.id.text);
-	if (!agent)
-		return refuse(f, "unknown-agent", ret_class);
-	if (inventory_agent_fault(f->inventory, agent, now_ms))
-		return refuse(f, "not-active", ret_class);
-	*ret = (struct caller){ .kind = CALLER_AGENT,
-				.expires_ms = svid.expires_ms };
-	snprintf(ret->name, sizeof(ret->name), "%s", agent);
-	snprintf(ret->jti, sizeof(ret->jti), "%s", svid.jti);
-	return true;
+	if (verdict == SVID_VALID)
+		return take_svid(f, &svid, ret, ret_class);
+	if (trust_has_issuers(f->trust))
+		other = oidc_verify(f->trust, bearer, f->audience, now_ms,
+				    &token);
+	if (other == SVID_VALID)
+		return take_oidc(f, &token, ret, ret_class);
+	if (other != SVID_ISSUER)
+		verdict = other;
+	return refuse(f, svid_verdict_name(verdict), ret_class);
 }
 
-bool flow_prove(struct flow *f, struct slice bearer, struct caller *ret_caller,
-		const char **ret_class)
+static bool prove_bearer(struct flow *f, struct slice bearer,
+			 struct caller *ret, const char **ret_class)
 {
 	size_t length = strlen(session_prefix);
 
-	if (!bearer.len)
-		return refuse(f, "missing", ret_class);
 	if (bearer.len > length && !memcmp(bearer.ptr, session_prefix, length))
-		return prove_session(f, bearer, ret_caller, ret_class);
-	return prove_agent(f, bearer, ret_caller, ret_class);
+		return prove_session(f, bearer, ret, ret_class);
+	return prove_token(f, bearer, ret, ret_class);
+}
+
+static bool prove_chain(struct flow *f, const struct proof *proof,
+			struct caller *ret, const char **ret_class)
+{
+	struct svid svid;
+	enum svid_verdict verdict = svid_cache_verify_x509(
+		f->svids, f->trust, proof->chain, proof->chain_count,
+		clock_wall_ms(), &svid);
+
+	if (verdict != SVID_VALID)
+		return refuse(f, svid_verdict_name(verdict), ret_class);
+	if (!take_svid(f, &svid, ret, ret_class))
+		return false;
+	ret->attested_by = "certificate";
+	return true;
+}
+
+/* Each of them proves alone; where both are given they name one caller. */
+bool flow_prove(struct flow *f, const struct proof *proof,
+		struct caller *ret_caller, const char **ret_class)
+{
+	struct caller other;
+
+	if (proof->bearer.len && proof->chain_count)
+		return prove_chain(f, proof, &other, ret_class) &&
+		       prove_bearer(f, proof->bearer, ret_caller, ret_class) &&
+		       ((ret_caller->kind == other.kind &&
+			 !strcmp(ret_caller->name, other.name)) ||
+			refuse(f, "two-callers", ret_class));
+	if (proof->chain_count)
+		return prove_chain(f, proof, ret_caller, ret_class);
+	if (proof->bearer.len)
+		return prove_bearer(f, proof->bearer, ret_caller, ret_class);
+	return refuse(f, "missing", ret_class);
 }
 
 bool human_is(const struct flow *f, const char *human, const char *group)
@@ -105,6 +177,12 @@ static const json_t *keys_of(void *cookie, const char *human)
 		return NULL;
 	return json_object_get(
 		inventory_spec(f->inventory, MANIFEST_HUMAN, human), "keys");
+}
+
+/* A detector speaks while it and its owner are active. */
+static const json_t *detector_keys(void *cookie, const char *detector)
+{
+	return json_object_get(detector_spec(cookie, detector), "keys");
 }
 
 /* What is said while nothing can be recorded would wait for space: it is told
@@ -128,9 +206,11 @@ bool signed_take(struct flow *f, const json_t *signed_form,
 		 struct statement *ret_statement)
 {
 	const char *class = "";
-	enum statement_verdict verdict =
-		statement_verify(signed_form, type, f->origin, clock_wall_ms(),
-				 keys_of, f, ret_statement);
+	enum statement_verdict verdict = statement_verify(
+		signed_form, type, f->origin, clock_wall_ms(),
+		strcmp(statement_signer(type), "human") != 0 ? detector_keys
+							     : keys_of,
+		f, ret_statement);
 
 	if (verdict == STATEMENT_VALID && must_come_again(f, type, reply)) {
 		statement_clear(ret_statement);

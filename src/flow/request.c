@@ -29,13 +29,14 @@ struct request *request_find(struct flow *f, const char *id)
 json_t *request_view(const json_t *doc)
 {
 	static const char *const members[] = {
-		"id",	      "task",	  "agent",	"action",
-		"target",     "resource", "parameters", "mode",
-		"ttl",	      "state",	  "route",	"created",
-		"expires",    "decision", "digest",	"approvals",
-		"waitingFor", "outcome",  "grant",	"rollbackToken",
-		"rollbackOf", "sponsor",  "adoptedAs",	"evidence",
-		"tier",	      "adviceOf", "execution",	"attestedBy"
+		"id",	      "task",	    "agent",	  "action",
+		"target",     "resource",   "parameters", "mode",
+		"ttl",	      "state",	    "route",	  "created",
+		"expires",    "decision",   "digest",	  "approvals",
+		"waitingFor", "outcome",    "grant",	  "rollbackToken",
+		"rollbackOf", "sponsor",    "adoptedAs",  "evidence",
+		"erased",     "tier",	    "adviceOf",	  "execution",
+		"attestedBy", "references", "lookups",	  "escalated"
 	};
 	json_t *view = json_object();
 	json_t *found = json_object_get(doc, "found");
@@ -44,6 +45,21 @@ json_t *request_view(const json_t *doc)
 	if (found)
 		json_object_set(view, "plan", found);
 	return view;
+}
+
+/* An agent is told its risk, and not who watches it. */
+static void hide_detectors(json_t *view)
+{
+	const json_t *decision = json_object_get(view, "decision");
+	json_t *risk = json_copy(json_object_get(decision, "risk"));
+	json_t *copy;
+
+	if (!risk)
+		return;
+	copy = json_copy((json_t *)(uintptr_t)decision);
+	json_object_del(risk, "seen");
+	json_set_new(copy, "risk", risk);
+	json_set_new(view, "decision", copy);
 }
 
 /* What of it an agent may know: nothing of the target where it was denied, or
@@ -56,6 +72,7 @@ json_t *request_agent_view(const json_t *doc)
 	    !strcmp(json_text(doc, "state", ""),
 		    request_state_name(REQUEST_DENIED)))
 		json_object_del(view, "plan");
+	hide_detectors(view);
 	return view;
 }
 
@@ -76,6 +93,7 @@ void request_put(struct request *r, struct evidence_txn *t)
 {
 	json_set_text(r->doc, "state", request_state_name(r->state));
 	bind_key(r, t);
+	notice_request(r, t);
 	evidence_put(t, NOUN_REQUEST, r->id, r->doc);
 	r->commits++;
 }
@@ -141,10 +159,13 @@ void request_leave_place(struct request *r)
 
 void request_free(struct request *r)
 {
+	lookup_cancel(r);
 	request_leave_place(r);
 	forget_asked(r);
 	loop_timer_end(r->expiry);
 	loop_timer_end(r->reread);
+	loop_timer_end(r->silence);
+	quota_count_request(r->flow, json_text(r->doc, "agent", ""), -1);
 	json_decref(r->doc);
 	free(r->to_read);
 	free(r->key);
@@ -437,6 +458,7 @@ void request_load(struct flow *f, json_t *doc)
 		if (task && r->state == REQUEST_WAITING &&
 		    !request_has_expired(r))
 			request_set_expiry(r, task);
+		escalation_watch(r);
 	} else if (r->state == REQUEST_ARMED || r->state == REQUEST_READING ||
 		   r->state == REQUEST_UNKNOWN) {
 		/* Nobody can tell what happened: it is read, never redone. */

@@ -34,11 +34,11 @@ json_t *request_doc_of(const struct caller *caller, const json_t *body)
 	json_set_text(doc, "id", id);
 	json_set_text(doc, "agent", caller->name);
 	json_set_text(doc, "mode", "execute");
-	if (caller->expires_ms) /* a token proved it */
-		json_set_text(doc, "attestedBy", "token");
+	json_set_text(doc, "attestedBy", caller->attested_by);
 	json_pick(doc, body, members, ARRAY_LEN(members));
 	subject = subject_digest(doc);
 	json_set_text(doc, "subject", subject);
+	json_object_set(doc, "references", json_object_get(body, "evidence"));
 	discard(clock_parse_duration(json_text(body, "ttl", "15m"), &ttl_s));
 	json_set_text(doc, "ttl", json_text(body, "ttl", "15m"));
 	json_set_int(doc, "ttlSeconds", ttl_s);
@@ -57,6 +57,7 @@ struct request *request_new(struct flow *f, json_t *owned_doc)
 	r->doc = owned_doc;
 	snprintf(r->id, sizeof(r->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->requests, r->id, r);
+	quota_count_request(f, json_text(owned_doc, "agent", ""), 1);
 	if (json_text(owned_doc, "asked", NULL))
 		map_put(f->asked, json_text(owned_doc, "asked", ""), r);
 	return r;
@@ -167,6 +168,7 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 			      const struct task *task, struct reply_to reply)
 {
 	const char *target = json_text(body, "target", "");
+	const char *fault;
 	int64_t ttl_s;
 
 	if (!json_has_text(json_object_get(task->doc, "targets"), target)) {
@@ -180,6 +182,11 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 			       "The ttl is not a duration.");
 		return true;
 	}
+	fault = lookup_fault(f, json_object_get(body, "evidence"));
+	if (fault) {
+		answer_problem(reply, ANSWER_INVALID, "evidence", "%s", fault);
+		return true;
+	}
 	if (evidence_is_busy(f->evidence)) {
 		answer_problem(reply, ANSWER_BUSY, "busy",
 			       "Too many requests are waiting to be recorded.");
@@ -191,10 +198,10 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 /* What is asked, word for word, inside one task. */
 static void note_asked(json_t *doc)
 {
-	static const char *const members[] = { "task",	    "action",
-					       "target",    "resource",
-					       "mode",	    "ttlSeconds",
-					       "parameters" };
+	static const char *const members[] = { "task",	     "action",
+					       "target",     "resource",
+					       "mode",	     "ttlSeconds",
+					       "parameters", "references" };
 	CLEANUP(json_put_p) json_t *asked = json_object();
 	CLEANUP(mem_free_p) char *text = NULL;
 	char digest_text[DIGEST_TEXT_LEN];
@@ -241,11 +248,13 @@ void flow_request_create(struct flow *f, const struct caller *caller,
 	if (answered_by_key(f, caller, acting, wait_ms, reply))
 		return;
 	task = bound_task(f, caller, json_text(body, "task", ""), reply);
-	if (!task || answered_as_wrong(f, body, task, reply))
+	if (!task || answered_as_wrong(f, body, task, reply) ||
+	    quota_rate_over(f, caller->name, reply))
 		return;
 	doc = request_doc_of(caller, body);
 	note_asked(doc);
-	if (joined(f, caller, acting, doc, wait_ms, reply))
+	if (joined(f, caller, acting, doc, wait_ms, reply) ||
+	    quota_requests_over(f, caller->name, reply))
 		json_decref(doc);
 	else
 		request_start(f, caller, acting, doc, wait_ms, reply);
@@ -345,6 +354,12 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 			       json_text(original, "state", ""));
 		return;
 	}
+	if (json_object_in(original, "erased")) {
+		answer_problem(reply, ANSWER_CONFLICT, "erased",
+			       "What was kept of this request was erased; it "
+			       "cannot be undone by it any more.");
+		return;
+	}
 	g = map_get(f->grants,
 		    json_text(json_object_get(original, "grant"), "id", ""));
 	if (g && grant_is_held_by_others(g, json_text(original, "task", ""))) {
@@ -360,7 +375,8 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 		return;
 	}
 	task = bound_task(f, caller, json_text(doc, "task", ""), reply);
-	if (!task || answered_as_wrong(f, doc, task, reply)) {
+	if (!task || answered_as_wrong(f, doc, task, reply) ||
+	    quota_rate_over(f, caller->name, reply)) {
 		json_decref(doc);
 		return;
 	}
@@ -378,7 +394,8 @@ void flow_explain(struct flow *f, const struct caller *caller,
 	struct decided d;
 	json_t *out;
 
-	if (!task || answered_as_wrong(f, body, task, reply))
+	if (!task || answered_as_wrong(f, body, task, reply) ||
+	    quota_rate_over(f, caller->name, reply))
 		return;
 	doc = request_doc_of(caller, body);
 	decide(f, task, doc, NULL, &d);

@@ -149,7 +149,7 @@ static int64_t approval_window_s(const struct request *r,
 void request_set_not_after(struct request *r, const struct task *task)
 {
 	int64_t until = clock_wall_ms() + approval_window_s(r, task) * 1000;
-	int64_t window = json_int(task->doc, "expiresMs", 0);
+	int64_t window = task_window_ms(task);
 
 	if (!json_text(r->doc, "notAfter", NULL))
 		json_set_time(r->doc, "notAfter",
@@ -160,7 +160,7 @@ void request_set_expiry(struct request *r, const struct task *task)
 {
 	int64_t now_ms = clock_wall_ms();
 	int64_t until = now_ms + approval_window_s(r, task) * 1000;
-	int64_t window = json_int(task->doc, "expiresMs", 0);
+	int64_t window = task_window_ms(task);
 
 	if (r->expiry)
 		return;
@@ -198,6 +198,7 @@ void request_ask_people(struct request *r, const struct decided *d)
 	request_keep_decision(r, d);
 	set_waiting_for(r, d);
 	request_set_expiry(r, task);
+	escalation_watch(r);
 	request_decision_leaf(r, t, d);
 	request_put(r, t);
 	evidence_commit(t, request_told, r);

@@ -61,6 +61,16 @@ static json_t *armed_fields(const struct request *r)
 	return fields;
 }
 
+/* Taking back what was placed never waits for anybody outside. */
+static bool wants_witnesses(const struct request *r)
+{
+	const struct task *task =
+		task_find(r->flow, json_text(r->doc, "task", ""));
+
+	return task && task_needs_witnesses(task) &&
+	       strcmp(request_purpose(r), "end") != 0;
+}
+
 static void start_effect(struct request *r, uint64_t armed)
 {
 	struct effect_order order = {
@@ -69,6 +79,7 @@ static void start_effect(struct request *r, uint64_t armed)
 		.signatures = json_object_get(r->doc, "signatures"),
 		.base = json_object_in(r->doc, "base"),
 		.armed = armed,
+		.witnessed = wants_witnesses(r),
 		.fault = late_fault,
 		.done = effect_over,
 		.cookie = r,
@@ -80,7 +91,8 @@ static void start_effect(struct request *r, uint64_t armed)
 
 /* Counts an act once, in the transaction that arms it: the document says so for
  * the next start. */
-static void count_act(struct request *r, struct evidence_txn *t)
+static void count_act(struct request *r, struct evidence_txn *t,
+		      const struct decided *d)
 {
 	struct task *task = task_find(r->flow, json_text(r->doc, "task", ""));
 	json_t *touched = json_object_get(task->doc, "planesTouched");
@@ -94,10 +106,10 @@ static void count_act(struct request *r, struct evidence_txn *t)
 	}
 	json_set_int(counted, "atMs", clock_wall_ms());
 	json_set_text(counted, "plane", class.plane);
+	/* As it was decided. */
 	json_set_flag(counted, "reversible",
-		      drill_passed(r->flow, json_text(r->doc, "target", ""),
-				   json_text(r->doc, "action", ""),
-				   clock_wall_ms()));
+		      json_flag(json_object_get(d->facts, "context"),
+				"reversible", false));
 	json_set_new(r->doc, "counted", counted);
 	meter_count(r->flow, r->doc);
 	if (!json_has_text(touched, class.plane))
@@ -143,7 +155,7 @@ void request_arm(struct request *r, const struct decided *d)
 	if (!json_text(r->doc, "execution", NULL)) {
 		id_new("exe", execution);
 		json_set_text(r->doc, "execution", execution);
-		count_act(r, t);
+		count_act(r, t, d);
 	}
 	json_set_int(r->doc, "attempts", json_int(r->doc, "attempts", 0) + 1);
 	request_decision_leaf(r, t, d);

@@ -54,6 +54,8 @@ void request_set_expiry(struct request *r, const struct task *task);
 
 /* ---- request_plan.c ---- */
 
+/* What it refers to has been looked up: decides on that, then plans. */
+void request_looked_up(struct request *r);
 /* Goes on with what stopped halfway, once its target is there; a timer. */
 void request_resume(void *cookie);
 

@@ -195,15 +195,16 @@ static void wait_for_place(struct request *r)
  */
 static void judge_as_held(struct request *r)
 {
-	const struct grant *g = held_already(r);
+	struct grant *g = held_already(r);
 	CLEANUP(json_put_p) json_t *base = NULL;
 	CLEANUP(json_put_p) json_t *found = NULL;
 
 	if (!g)
 		return;
-	must(json_parse(slice_str(json_text(json_object_get(g->doc, "base"),
-					    "plan", "")),
-			1 << 20, &base),
+	must(json_parse(
+		     slice_str(json_text(json_object_get(grant_doc(g), "base"),
+					 "plan", "")),
+		     1 << 20, &base),
 	     "the plan of a grant");
 	found = json_copy(json_object_get(r->doc, "found"));
 	json_object_set(found, "gains", json_object_get(base, "gains"));
@@ -414,8 +415,36 @@ void request_plan(struct request *r)
 		return;
 	}
 	r->busy = true;
+	if (lookup_is_due(r)) {
+		lookup_run(r);
+		return;
+	}
 	connector_call(t->connector, CONNECT_PLAN, plan_params(r),
 		       CONNECTOR_NORMAL, 0, plan_done, r);
+}
+
+void request_looked_up(struct request *r)
+{
+	const struct task *task =
+		task_find(r->flow, json_text(r->doc, "task", ""));
+	const char *fault =
+		task ? task_fault(task, clock_wall_ms()) : "the task is gone";
+	struct decided d;
+
+	r->busy = false;
+	if (r->flow->closing)
+		return;
+	if (r->cancelled || fault) {
+		request_close(r, REQUEST_EVENT_CANCEL, "cancelled",
+			      fault ? fault : "withdrawn");
+		return;
+	}
+	decide(r->flow, task, r->doc, NULL, &d);
+	if (d.route == ROUTE_DENY)
+		request_deny(r, &d);
+	else
+		request_plan(r);
+	decided_clear(&d);
 }
 
 /* As may_try_again(), for what waits with all its signatures, too. */

@@ -18,7 +18,8 @@ static bool steps_up(const struct flow *f, const struct task *task,
 	const json_t *class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
 					     json_text(task->doc, "class", ""));
 
-	return step_up || json_flag(class, "softwareKeys", false);
+	return step_up || (json_flag(class, "softwareKeys", false) &&
+			   json_flag(task->doc, "softwareKeys", true));
 }
 
 /* A signature that policy is asked about. */
@@ -58,6 +59,20 @@ static const char *approve_fault(struct flow *f, const struct task *task,
 	return why;
 }
 
+/* The group a human signs as: the one asked, or the one that may sign in its
+ * place since it was silent. */
+static const char *signs_as(struct flow *f, const struct task *task,
+			    const json_t *doc, const char *human,
+			    const char *group)
+{
+	const char *to = escalation_of(f, task, doc, group);
+
+	if (to && !inventory_is_member(f->inventory, human, group) &&
+	    inventory_is_member(f->inventory, human, to))
+		return to;
+	return group;
+}
+
 /* Why a signature is not taken. */
 struct unfit {
 	enum answer_kind kind;
@@ -92,7 +107,9 @@ static const struct unfit *unfit_of(struct flow *f, struct request *r,
 	else {
 		struct signer signer = {
 			.human = s->human,
-			.group = group,
+			.group = task ? signs_as(f, task, r->doc, s->human,
+						 group)
+				      : group,
 			.step_up = s->step_up,
 			.barred = json_object_get(r->doc, "barred"),
 			.until_ms = json_int(r->doc, "expiresMs", 0),
@@ -132,8 +149,9 @@ static void refuse_signature(struct flow *f, struct request *r,
 		       body);
 }
 
+/* as: the group that signs in the place of the silent one, or NULL. */
 static struct leaf_ref approval_leaf(struct request *r, struct evidence_txn *t,
-				     const struct statement *s)
+				     const struct statement *s, const char *as)
 {
 	CLEANUP(mem_free_p) char *subject = mem_format("human:%s", s->human);
 	CLEANUP(json_put_p) json_t *kept = signed_json(s);
@@ -144,6 +162,7 @@ static struct leaf_ref approval_leaf(struct request *r, struct evidence_txn *t,
 	json_set_text(fields, "digest", json_text(r->doc, "digest", ""));
 	json_set_text(fields, "decision", json_text(s->body, "decision", ""));
 	json_set_text(fields, "group", json_text(s->body, "group", ""));
+	json_set_text(fields, "insteadBy", as);
 	json_set_flag(fields, "stepUp", s->step_up);
 	must(evidence_leaf(t, LEAF_APPROVAL, r->id, fields, &part, 1, &leaf),
 	     "an approval's leaf");
@@ -151,13 +170,14 @@ static struct leaf_ref approval_leaf(struct request *r, struct evidence_txn *t,
 }
 
 static void keep_approval(struct request *r, const struct statement *s,
-			  const struct leaf_ref *leaf)
+			  const struct leaf_ref *leaf, const char *as)
 {
 	json_t *approval = json_object();
 	static const char *const members[] = { "human",	 "group", "decision",
 					       "digest", "at",	  "reason" };
 
 	json_pick(approval, s->body, members, ARRAY_LEN(members));
+	json_set_text(approval, "insteadBy", as);
 	json_set_flag(approval, "stepUp", s->step_up);
 	json_set_text(approval, "fingerprint", s->fingerprint);
 	json_set_int(approval, "leaf", (int64_t)leaf->index);
@@ -168,11 +188,15 @@ static void keep_approval(struct request *r, const struct statement *s,
 
 /* Why a signature that was taken does not count any more, or NULL. */
 static const char *stale_fault(struct flow *f, const struct task *task,
-			       const json_t *approval, const json_t *barred)
+			       const json_t *doc, const json_t *approval,
+			       const json_t *barred)
 {
+	const char *as = json_text(approval, "insteadBy", NULL);
+	const char *group = json_text(approval, "group", "");
+	const char *to = escalation_of(f, task, doc, group);
 	struct signer signer = {
 		.human = json_text(approval, "human", ""),
-		.group = json_text(approval, "group", ""),
+		.group = as ? as : group,
 		.step_up = json_flag(approval, "stepUp", false),
 		.barred = barred,
 		/* It was given in time; whether the request is still open is
@@ -182,6 +206,9 @@ static const char *stale_fault(struct flow *f, const struct task *task,
 
 	if (!approval_key_stands(f->inventory, approval))
 		return "the key is not this person's any more";
+	if (as && (!to || strcmp(to, as) != 0))
+		return "that group may not sign in the place of the other any "
+		       "more";
 	return approve_fault(f, task, &signer);
 }
 
@@ -214,8 +241,9 @@ void approvals_review(struct flow *f, const struct task *task, json_t *doc)
 	decide_people(f, doc, json_object_get(doc, "found"), &humans, &agents,
 		      &barred);
 	for (size_t at = json_array_size(approvals); at > 0; at--) {
-		const char *why = stale_fault(
-			f, task, json_array_get(approvals, at - 1), barred);
+		const char *why =
+			stale_fault(f, task, doc,
+				    json_array_get(approvals, at - 1), barred);
 
 		if (why)
 			void_one(doc, at - 1, why);
@@ -248,14 +276,26 @@ static void approval_durable(void *cookie)
 	effect_settled(f);
 }
 
+static const char *instead_of(struct flow *f, const struct request *r,
+			      const struct statement *s)
+{
+	const struct task *task = task_find(f, json_text(r->doc, "task", ""));
+	const char *group = json_text(s->body, "group", "");
+	const char *as =
+		task ? signs_as(f, task, r->doc, s->human, group) : group;
+
+	return strcmp(as, group) != 0 ? as : NULL;
+}
+
 static void take_approval(struct flow *f, struct request *r,
 			  const struct statement *s, struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
-	struct leaf_ref leaf = approval_leaf(r, t, s);
+	const char *as = instead_of(f, r, s);
+	struct leaf_ref leaf = approval_leaf(r, t, s, as);
 	struct signing *signing = mem_new(struct signing);
 
-	keep_approval(r, s, &leaf);
+	keep_approval(r, s, &leaf, as);
 	signed_put(f, t, s);
 	request_put(r, t);
 	*signing = (struct signing){ .flow = f, .reply = reply };
@@ -268,10 +308,11 @@ static void take_denial(struct flow *f, struct request *r,
 			const struct statement *s, struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
-	struct leaf_ref leaf = approval_leaf(r, t, s);
+	const char *as = instead_of(f, r, s);
+	struct leaf_ref leaf = approval_leaf(r, t, s, as);
 	json_t *decision = json_object_get(r->doc, "decision");
 
-	keep_approval(r, s, &leaf);
+	keep_approval(r, s, &leaf, as);
 	signed_put(f, t, s);
 	r->begun = t; /* one with the end of the request */
 	json_set_text(decision, "cause", "human");
@@ -335,6 +376,9 @@ static json_t *adopted_doc(const json_t *advice, const struct task *task,
 		 json_text(task->doc, "agent", ""));
 	json_pick(body, advice, members, ARRAY_LEN(members));
 	json_set_text(body, "task", task->id);
+	/* Whatever it refers to is looked up anew. */
+	json_object_set(body, "evidence",
+			json_object_get(advice, "references"));
 	doc = request_doc_of(&caller, body);
 	json_set_text(doc, "sponsor", s->human);
 	/* The signature of the agent's owner stands in for its token. */

@@ -14,12 +14,20 @@
 #include "govern/request.h"
 #include "policy/policy.h"
 
+struct lookup;
 struct meter;
+struct notifier;
+struct transfers;
 
 struct target {
 	struct flow *flow;
 	char *name;
 	struct connector *connector;
+	struct connector *reader; /* it only reads back; NULL for none */
+	bool drilling;		  /* one drill at a time */
+	unsigned ends;		  /* of grants, under way */
+	struct grant *first_end;  /* the others wait in line */
+	struct grant **last_end;
 	bool up;
 	char why[160]; /* why it is down */
 };
@@ -46,13 +54,15 @@ struct request {
 	json_t *doc;
 	enum request_state state;
 	struct loop_timer *expiry;
-	struct loop_timer *reread; /* while unknown, or its target is down */
-	unsigned resumes;	   /* how often its target was not there */
+	struct loop_timer *reread;  /* while unknown, or its target is down */
+	struct loop_timer *silence; /* until a group asked has said nothing */
+	unsigned resumes;	    /* how often its target was not there */
 	struct waiter *waiters;
-	unsigned commits; /* of its document that are not yet durable */
-	bool recorded;	  /* something of it is durable: it may be told */
-	bool busy;	  /* a connector has it in its hands */
-	bool bound;	  /* key and token of the call are durable */
+	unsigned commits;      /* of its document that are not yet durable */
+	bool recorded;	       /* something of it is durable: it may be told */
+	bool busy;	       /* a connector has it in its hands */
+	struct lookup *lookup; /* under way, or NULL */
+	bool bound;	       /* key and token of the call are durable */
 	struct evidence_txn *begun; /* its next leaf stands in this one, too */
 	struct caller caller;	    /* of the creating call */
 	struct acting acting;
@@ -65,15 +75,37 @@ struct request {
 	bool untaken;	/* loaded, and not yet taken up again */
 };
 
+/* A task and the grants it holds or held; lives as long as it has any. */
+struct holding {
+	struct grant **grants; /* owned array of borrowed */
+	size_t count;
+	size_t capacity;
+	char *agent; /* owned */
+	char task[40];
+};
+
+/*
+ * A grant.  There may be very many, and nearly all of them only wait for their
+ * end: such a one is folded, its document is in the database alone.
+ */
 struct grant {
 	struct flow *flow;
 	char id[40];
-	json_t *doc;
+	json_t *doc;		  /* NULL while folded: see grant_doc() */
 	struct loop_timer *timer; /* next end or retry; NULL if none */
-	int64_t backoff_ms;
-	json_t *held_by; /* tasks that held it, for settling them */
-	bool busy;	 /* an end is being planned or applied */
-	bool gone;	 /* undone by a request; only waits to be freed */
+	struct grant_hold {
+		struct holding *by;
+		bool ended;	/* it held it once; its end is awaited */
+	} * holds;		/* owned */
+	struct grant *next_end; /* in the line of its target */
+	unsigned hold_count;
+	unsigned backoff_ms;
+	uint64_t put;	 /* evidence_committed() when it was last put */
+	bool active : 1; /* else it is ending, or has ended */
+	bool unconfirmed : 1;
+	bool busy : 1;	  /* an end is being planned or applied */
+	bool gone : 1;	  /* undone by a request; only waits to be freed */
+	bool in_line : 1; /* its end waits for those before it */
 };
 
 struct flow {
@@ -81,6 +113,7 @@ struct flow {
 	struct evidence *evidence;
 	char *origin;
 	char *audience;
+	char *folder; /* of the data, or NULL */
 	bool closing;
 	void (*drained)(void *cookie);
 	void *drained_cookie;
@@ -103,25 +136,48 @@ struct flow {
 	char trouble[160];	 /* why the evidence is degraded, "" if not */
 	struct drill *cut_short; /* drills that are being cleaned up */
 
+	struct transfers *transfers;
+	struct notifier *notifier; /* NULL: nobody is told anything */
+	json_t *noticed;	   /* agent -> what was told of its expiry */
+	int64_t noticed_ms;	   /* boot clock: when agents are looked over */
+	json_t *lookup_rules;	   /* array */
+	struct lookup *lookups;	   /* under way */
+
 	struct map *targets;	  /* name -> target */
 	struct map *tasks;	  /* open ones */
 	struct map *requests;	  /* not ended, or just ended */
 	struct map *asked;	  /* what an agent asks -> its request */
 	struct map *grants;	  /* not ended */
 	struct map *places;	  /* what a grant places -> grant */
+	struct map *holdings;	  /* task -> holding */
+	struct map *unfolded;	  /* grants with a document */
 	struct map *inflight;	  /* place -> request that changes it now */
 	struct map *changes;	  /* waiting for signatures: json_t */
 	struct map *activations;  /* the same, by bundle: json_t */
 	struct map *containments; /* in force: json_t */
+	struct map *points;	  /* "containment point" -> its JSON in there */
 	struct map *meters;	  /* agent -> meter */
 	json_t *vouchers;	  /* subject -> "human kind" -> document */
 	int64_t vouchers_ms;	  /* boot clock: when they are looked over */
 	json_t *drills;		  /* "target/action" -> {"build", "at", "ok"} */
 	json_t *recent;		  /* seen values and keys not yet durable */
-	json_t *sessions;	  /* digest of token -> {"human", "expires"} */
-	size_t in_flight;	  /* effects and answers closing waits for */
+	json_t *erasures; /* subject -> document that waits for a signature */
+	json_t *sessions; /* digest of token -> {"human", "expires"} */
+	size_t in_flight; /* effects and answers closing waits for */
 	json_t *refusals; /* reason class -> count, since the last leaf */
 	int64_t refusals_since_ms;
+	json_t *signals;    /* subject -> "detector kind" -> document */
+	json_t *detectors;  /* name -> {"heardMs", "live", "sent", ...} */
+	json_t *beats;	    /* detector -> heartbeats since the last leaf */
+	int64_t beats_ms;   /* boot clock: when their leaf was made */
+	int64_t signals_ms; /* boot clock: when they are looked over */
+	json_t *stale;	    /* ids of requests to look at again */
+	struct loop_timer *look; /* that does it */
+	struct map *exceptions;	 /* waiting or in force: json_t */
+	struct map *quotas;	 /* agent -> quota */
+	struct flow_limits limits;
+	json_t *over_quota; /* agent -> calls refused since the last leaf */
+	json_t *leaving;    /* "Kind/name" -> document of its change */
 };
 
 /* ---- reply.c: answers, durable answers ---- */
@@ -194,6 +250,14 @@ struct task *task_find(struct flow *f, const char *id);
 /* Why a task may not carry a request now, or NULL; static text. */
 const char *task_fault(const struct task *t, int64_t now_ms);
 bool task_is_open(const struct task *t);
+/* When its window is over (wall clock): as it was opened, and no later than its
+ * class lets a task last now. */
+int64_t task_window_ms(const struct task *t);
+/* Their classes may have changed: their windows are looked at again. */
+void tasks_review(struct flow *f);
+/* Whether its class demands, or did when it was opened, that witnesses have
+ * cosigned what is armed before it is carried out. */
+bool task_needs_witnesses(const struct task *t);
 void task_as_ask(const struct task *t, struct ask_task *ret);
 void task_load(struct flow *f, json_t *doc);
 /* Something of a task has ended: completes an ending one when it was the last.
@@ -314,6 +378,7 @@ struct effect_order {
 	const json_t *base;	  /* {"plan", "armed": index}, may be NULL */
 	uint64_t armed;		  /* index of the armed leaf */
 	bool first;		  /* ends go first */
+	bool witnessed; /* not before witnesses have cosigned the armed leaf */
 	/* Asked once more before it is sent: NULL to go on, else why not. */
 	const char *(*fault)(void *cookie);
 	void (*done)(void *cookie, const struct effect_result *result);
@@ -336,12 +401,60 @@ const char *arming_fault(struct flow *f);
 /* Whether a connector's reason says that what would be undone is gone. */
 bool is_gone(const char *reason);
 
+/* ---- notice.c: who is told ---- */
+
+/* Errors: those of notify_open(). */
+MUST_USE int notices_open(struct flow *f, const json_t *config);
+/* Each of these puts what is to be told into t, the transaction of what it
+ * tells of; none of them can fail. */
+
+/* What r has come to; called whenever its document is written, and notes there
+ * what was told. */
+void notice_request(struct request *r, struct evidence_txn *t);
+/* A group that was asked is silent: group may sign in its place. */
+void notice_escalate(struct request *r, struct evidence_txn *t,
+		     const char *group);
+void notice_grant(struct grant *g, struct evidence_txn *t);
+void notice_contained(struct flow *f, struct evidence_txn *t,
+		      const json_t *containment);
+/* Break-glass waits, is in force or was revoked, as its document says. */
+void notice_exception(struct flow *f, struct evidence_txn *t,
+		      const json_t *exception);
+/* What was told of agents' expiry, from the settings; looks for more of it. */
+void notice_load(struct flow *f, const json_t *doc);
+void notices_tick(struct flow *f, int64_t now_ms);
+
+/* ---- lookup.c: evidence that is looked up ---- */
+
+/* Why references (array of {"kind", "reference"}, may be NULL) cannot be looked
+ * up, or NULL; static text. */
+const char *lookup_fault(const struct flow *f, const json_t *references);
+/* It has references that nobody has looked up. */
+bool lookup_is_due(const struct request *r);
+/* Looks them up; then comes request_looked_up(). */
+void lookup_run(struct request *r);
+/* Ends that without a word. */
+void lookup_cancel(struct request *r);
+/* Adds the kinds of evidence that were looked up for doc, or, before that, that
+ * will be. */
+void lookup_kinds(const json_t *doc, json_t *kinds);
+/* What was looked up in vain, and why; owned, "" if nothing was. */
+char *lookup_words(const json_t *doc);
+
 /* ---- grant.c ---- */
+
+/* Why a grant ended whose time was over. */
+extern const char grant_why_expired[];
 
 /* One name for what a change places or takes: one membership of one target;
  * owned. */
 char *place_key(const char *target, const char *resource,
 		const json_t *parameters);
+/* Its document, from the database if it is folded; borrowed until the next turn
+ * of the loop. */
+json_t *grant_doc(struct grant *g);
+/* Folds what has not been touched since it became durable. */
+void grants_fold(struct flow *f);
 /* It stands, and no end of it is under way; g may be NULL. */
 bool grant_is_live(const struct grant *g);
 bool grant_is_held_by_others(const struct grant *g, const char *task);
@@ -377,9 +490,121 @@ void containment_note(struct flow *f, const char *id, const char *state,
 void containment_point(struct flow *f, const char *agent, const char *task,
 		       const char *kind, const char *id, const char *state);
 json_t *containment_view(const json_t *doc);
+/* Brings the points of a stored containment up to what became of them. */
+void containment_overlay(struct flow *f, json_t *doc);
 /* Once everything is loaded: a stop may have come between a containment and
  * what follows from it. */
 void containments_take_up(struct flow *f);
+
+/* ---- signal.c: what detectors say ---- */
+
+/* The spec of a detector that is active and has an active owner, or NULL. */
+const json_t *detector_spec(const struct flow *f, const char *name);
+
+/* What live signals say of an act. */
+struct risk {
+	int score;    /* 0..100 */
+	int signals;  /* distinct detectors that speak of what is acted on */
+	json_t *seen; /* owned: array of the signals that counted */
+};
+
+/* Who acts on what.  resources: array of names at target; it and task may be
+ * NULL. */
+struct risk_of {
+	const char *agent;
+	const char *task;
+	const char *target;
+	const json_t *resources;
+};
+/* ret_risk->seen is owned by the caller. */
+void risk_read(struct flow *f, const struct risk_of *of, int64_t now_ms,
+	       struct risk *ret_risk);
+/* Whether each detector that monitoring (of a class, NULL for none) names was
+ * heard from within its time. */
+bool detectors_are_heard(struct flow *f, const json_t *monitoring,
+			 int64_t now_ms);
+void signal_load(struct flow *f, json_t *doc);
+/* When detectors were last heard, as it was kept. */
+void heard_load(struct flow *f, const json_t *doc);
+/* Records heartbeats and drops what has expired. */
+void signals_tick(struct flow *f, int64_t now_ms);
+/* Decides waiting requests again soon: of this agent, task or target, where
+ * they are not NULL. */
+void requests_look_again(struct flow *f, const char *agent, const char *task,
+			 const char *target);
+
+/* ---- exception.c: break-glass ---- */
+
+void exception_load(struct flow *f, json_t *doc);
+/* {"id", "tierCap", "expiresMs", "signers"} of what is in force for a task and
+ * reaches tier best, or NULL; owned. */
+json_t *exception_for(struct flow *f, const char *task, int tier,
+		      int64_t now_ms);
+void exceptions_tick(struct flow *f, int64_t now_ms);
+json_t *exception_view(const json_t *doc);
+/* Ids of the requests that were decided under it, for who reviews it; owned. */
+json_t *exception_uses(const struct flow *f, const json_t *doc);
+
+/* ---- escalate.c: silence of a group that is asked ---- */
+
+/* Watches over the silence of whom a waiting request asks. */
+void escalation_watch(struct request *r);
+/* The group that may sign in the place of group, or NULL: as the request's
+ * document says, as the manifests say now, and as the class said when the task
+ * was opened. */
+const char *escalation_of(const struct flow *f, const struct task *task,
+			  const json_t *doc, const char *group);
+
+/* ---- quota.c ---- */
+
+/* Answers 429 and says true if the agent is over this quota. */
+bool quota_tasks_over(struct flow *f, const char *agent, struct reply_to reply);
+bool quota_requests_over(struct flow *f, const char *agent,
+			 struct reply_to reply);
+/* Takes one of the requests of this minute. */
+bool quota_rate_over(struct flow *f, const char *agent, struct reply_to reply);
+bool quota_record_over(struct flow *f, const struct task *t, size_t bytes,
+		       struct reply_to reply);
+/* A call beyond a limit: counted, answered with 429; ret is true. */
+bool quota_refuse(struct flow *f, const char *who, int64_t retry_s,
+		  const char *detail, struct reply_to reply);
+/* One task or request more (1) or less (-1). */
+void quota_count_task(struct flow *f, const char *agent, int by);
+void quota_count_request(struct flow *f, const char *agent, int by);
+void quotas_free(struct map *quotas);
+
+/* ---- prune.c: what is absent from a change is removed ---- */
+
+/*
+ * The inventory as a change with prune leaves it: at first, when what leaves
+ * stands there without power until all it holds has ended, or in the end.
+ * Owned object of "Kind/name" to manifest.
+ */
+json_t *prune_merged(const struct flow *f, const json_t *manifests, bool first);
+/* all without what leaves already and is not among manifests; owned. */
+json_t *prune_without_leaving(const struct flow *f, const json_t *all,
+			      const json_t *manifests);
+/* Appends the rows of the diff: of the manifests, with agents that lose their
+ * owner suspended, and of what is removed. */
+void prune_describe(const struct flow *f, const json_t *manifests,
+		    json_t *diff);
+/* {"tasks", "grants"}: how many end first; owned. */
+json_t *prune_ends(struct flow *f, const json_t *manifests);
+/* Notes in a change that is applied what leaves with it ("leaving"); its state
+ * is then "ending" until that is gone. */
+void prune_note(const struct flow *f, json_t *doc);
+/* What a change brings does not leave any more. */
+void prune_come_back(struct flow *f, struct evidence_txn *t,
+		     const json_t *manifests);
+/* Ends the tasks of what leaves, and of agents that lost their owner. */
+void prune_begin(struct flow *f, json_t *doc);
+void prune_load(struct flow *f, json_t *doc);
+/* Removes what has ended. */
+void prune_tick(struct flow *f);
+bool is_leaving(const struct flow *f, enum manifest_kind kind,
+		const char *name);
+/* One row of a change's diff; owned. */
+json_t *change_row(const struct inventory *inv, const json_t *manifest);
 
 /* ---- inventory.c, policy.c ---- */
 
@@ -417,6 +642,20 @@ void proposals_tick(struct flow *f, int64_t now_ms);
 void proposal_refused(struct reply_to reply, int r);
 MUST_USE int begin_log(struct flow *f, const struct flow_config *config);
 
+/* ---- erase.c ---- */
+
+/* A copy of manifests without what they say of people; owned. */
+json_t *without_people(const json_t *manifests);
+/* One leaf for each Human of manifests, sealed for that human alone, so that it
+ * can be erased by itself.  about: id of the change, or NULL; change: its leaf.
+ * Errors: those of evidence_leaf(). */
+MUST_USE int people_leaves(struct evidence_txn *t, const json_t *manifests,
+			   const char *about, uint64_t change);
+
+/* A setting that an erasure left: one that waits for its second signature, or
+ * one whose files have not been rewritten. */
+void erasure_load(struct flow *f, json_t *doc);
+
 /* ---- flow.c ---- */
 
 void record_degraded(struct flow *f, bool on, const char *why);
@@ -426,6 +665,8 @@ void record_degraded(struct flow *f, bool on, const char *why);
 /* A drill that a stop has cut short: what it left is removed. */
 void drill_load(struct flow *f, json_t *doc);
 void drills_free(struct flow *f);
+/* Begins the drills that targets want repeated and that are due. */
+void drills_tick(struct flow *f, int64_t now_ms);
 
 /* Whether a drill of this build passed within the target's days. */
 bool drill_passed(const struct flow *f, const char *target, const char *action,

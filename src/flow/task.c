@@ -30,6 +30,23 @@ bool task_is_open(const struct task *t)
 	return !strcmp(state_of(t), "open");
 }
 
+int64_t task_window_ms(const struct task *t)
+{
+	const json_t *class =
+		inventory_spec(t->flow->inventory, MANIFEST_TASK_CLASS,
+			       json_text(t->doc, "class", ""));
+	int64_t until = json_int(t->doc, "expiresMs", 0);
+	int64_t opened = 0;
+	int64_t longest_s = 0;
+
+	if (clock_parse_duration(json_text(class, "longest", ""), &longest_s) <
+		    0 ||
+	    clock_parse(json_text(t->doc, "opened", ""), &opened) < 0)
+		return until;
+	return opened + longest_s * 1000 < until ? opened + longest_s * 1000
+						 : until;
+}
+
 const char *task_fault(const struct task *t, int64_t now_ms)
 {
 	const struct flow *f = t->flow;
@@ -40,15 +57,27 @@ const char *task_fault(const struct task *t, int64_t now_ms)
 		return "the agent or its task is contained";
 	if (!task_is_open(t))
 		return "the task is not open";
-	if (now_ms >= json_int(t->doc, "expiresMs", 0))
+	if (now_ms >= task_window_ms(t))
 		return "the task's window is over";
 	class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
 			       json_text(t->doc, "class", ""));
 	if (!class)
 		return "the task's class is gone";
+	if (strcmp(json_text(class, "status", "active"), "active") != 0)
+		return "the task's class is not active any more";
 	if (!json_has_text(json_object_get(class, "openers"), agent))
 		return "the agent may not open tasks of this class any more";
 	return inventory_agent_fault(f->inventory, agent, now_ms);
+}
+
+bool task_needs_witnesses(const struct task *t)
+{
+	const json_t *class =
+		inventory_spec(t->flow->inventory, MANIFEST_TASK_CLASS,
+			       json_text(t->doc, "class", ""));
+
+	return !strcmp(json_text(t->doc, "requiresReceipt", ""), "witnessed") ||
+	       !strcmp(json_text(class, "requiresReceipt", ""), "witnessed");
 }
 
 void task_as_ask(const struct task *t, struct ask_task *ret)
@@ -58,17 +87,17 @@ void task_as_ask(const struct task *t, struct ask_task *ret)
 		.task = t->id,
 		.class = json_text(t->doc, "class", ""),
 		.planes = json_object_get(t->doc, "planes"),
-		.expires_ms = json_int(t->doc, "expiresMs", 0),
+		.expires_ms = task_window_ms(t),
 	};
 }
 
 json_t *task_view(const json_t *doc)
 {
-	static const char *const members[] = { "id",	  "agent",    "class",
-					       "intent",  "targets",  "planes",
-					       "state",	  "opened",   "expires",
-					       "ended",	  "endedHow", "records",
-					       "evidence" };
+	static const char *const members[] = {
+		"id",	    "agent",   "class",	   "intent",  "targets",
+		"planes",   "state",   "opened",   "expires", "ended",
+		"endedHow", "records", "evidence", "erased"
+	};
 
 	json_t *view = json_object();
 
@@ -93,7 +122,7 @@ static json_t *planes_of(const struct flow *f, const json_t *targets,
 		const char *plane = json_text(spec, "plane", NULL);
 
 		*ret_missing = name;
-		if (!plane)
+		if (!plane || is_leaving(f, MANIFEST_TARGET, name))
 			return NULL;
 		if (!json_has_text(planes, plane))
 			json_array_append_new(planes, json_string(plane));
@@ -108,6 +137,8 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	const char *class = json_text(body, "class", "");
 	const json_t *manifest =
 		inventory_find(f->inventory, MANIFEST_TASK_CLASS, class);
+	static const char *const kept[] = { "requiresEvidence", "monitoring",
+					    "escalation", "requiresReceipt" };
 	struct digest digest = manifest_digest(manifest);
 	char text[DIGEST_TEXT_LEN];
 	char id[ID_MAX];
@@ -129,6 +160,10 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	json_object_set(doc, "classPlanes", json_object_get(spec, "planes"));
 	json_object_set(doc, "domain", json_object_get(spec, "domain"));
 	json_object_set(doc, "maxTier", json_object_get(spec, "maxTier"));
+	json_object_set(doc, "classOwner", json_object_get(spec, "owner"));
+	json_set_flag(doc, "softwareKeys",
+		      json_flag(spec, "softwareKeys", false));
+	json_pick(doc, spec, kept, ARRAY_LEN(kept));
 	json_set_new(doc, "planesTouched", json_array());
 	json_set_new(doc, "records", json_object());
 	json_set_text(doc, "state", "open");
@@ -155,6 +190,20 @@ static void open_facts(struct facts *facts, int64_t now_ms, int64_t ttl_s,
 	facts->irreversible_24h = 0;
 	facts->planes_24h = (int64_t)json_array_size(planes);
 	facts->planes = planes;
+}
+
+/* What detectors say of the agent, and whether those of the class live. */
+static void open_signals(struct flow *f, const json_t *doc, int64_t now_ms,
+			 struct facts *facts)
+{
+	struct risk_of of = { .agent = json_text(doc, "agent", "") };
+	struct risk risk;
+
+	risk_read(f, &of, now_ms, &risk);
+	json_decref(risk.seen);
+	facts->risk_score = risk.score;
+	facts->monitored = detectors_are_heard(
+		f, json_object_get(doc, "monitoring"), now_ms);
 }
 
 static json_t *task_fields(const json_t *doc, const char *event)
@@ -254,6 +303,24 @@ static void open_task(struct flow *f, const struct caller *caller,
 	commit_answer(f, t, reply, ANSWER_CREATED, task_view(doc));
 }
 
+/* A call again is answered as the first was, with the task as it now is. */
+static void answer_opened(struct flow *f, const char *id, struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *doc = NULL;
+	const struct task *t = task_find(f, id);
+
+	/* One that is not durable yet is answered after it is. */
+	if (t)
+		commit_answer(f, evidence_begin(f->evidence), reply,
+			      ANSWER_CREATED, task_view(t->doc));
+	else if (store_get(evidence_reader(f->evidence), NOUN_TASK, id, &doc,
+			   NULL) == 0)
+		answer(reply, ANSWER_CREATED, task_view(doc));
+	else
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
+			       "What this key stands for is gone.");
+}
+
 /* Answers a repeated or misused key; false if the call is new. */
 static bool answer_key(struct flow *f, const struct caller *caller,
 		       const struct acting *acting, struct reply_to reply)
@@ -274,7 +341,7 @@ static bool answer_key(struct flow *f, const struct caller *caller,
 		return true;
 	}
 	if (once == ONCE_AGAIN) {
-		flow_view(f, caller, VIEW_TASK, about, NULL, reply);
+		answer_opened(f, about, reply);
 		return true;
 	}
 	if (*caller->jti && once_seen(f, "jti", caller->jti)) {
@@ -309,6 +376,7 @@ static bool may_open(struct flow *f, const json_t *doc, int64_t ttl_s,
 	struct facts facts;
 
 	open_facts(&facts, now_ms, ttl_s, ask_task.planes);
+	open_signals(f, doc, now_ms, &facts);
 	*ret_ask = ask_open_task(&ask_task, &facts);
 	return policy_ask(f->linked, f->world, *ret_ask, ret_policy) == 0 &&
 	       ret_policy->allow && !is_contained(f, ask_task.agent, NULL);
@@ -337,11 +405,20 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 			       fault);
 		return;
 	}
-	if (!class) {
+	if (!class || is_leaving(f, MANIFEST_TASK_CLASS, class_name)) {
 		answer_problem(reply, ANSWER_INVALID, "no-such-class",
 			       "There is no task class '%s'.", class_name);
 		return;
 	}
+	if (strcmp(json_text(class, "status", "active"), "active") != 0) {
+		answer_problem(reply, ANSWER_CONFLICT, "class-not-active",
+			       "The task class '%s' is %s.", class_name,
+			       json_text(class, "status", ""));
+		return;
+	}
+	if (quota_rate_over(f, caller->name, reply) ||
+	    quota_tasks_over(f, caller->name, reply))
+		return;
 	planes = planes_of(f, json_object_get(body, "targets"), &missing);
 	if (!planes) {
 		answer_problem(reply, ANSWER_INVALID, "no-such-target",
@@ -369,6 +446,7 @@ void task_free(struct task *t)
 		free(w);
 	}
 	loop_timer_end(t->expiry);
+	quota_count_task(t->flow, json_text(t->doc, "agent", ""), -1);
 	json_decref(t->doc);
 	free(t);
 }
@@ -383,10 +461,23 @@ static void task_expired(void *cookie)
 
 static void schedule_expiry(struct task *t)
 {
-	int64_t left = json_int(t->doc, "expiresMs", 0) - clock_wall_ms();
+	int64_t left = task_window_ms(t) - clock_wall_ms();
 
 	t->expiry =
 		loop_timer(t->flow->loop, left > 0 ? left : 0, task_expired, t);
+}
+
+void tasks_review(struct flow *f)
+{
+	struct task *t;
+	size_t at = 0;
+
+	while ((t = map_next(f->tasks, &at, NULL))) {
+		if (!task_is_open(t) || !t->expiry)
+			continue;
+		loop_timer_end(t->expiry);
+		schedule_expiry(t);
+	}
 }
 
 static struct task *task_new(struct flow *f, json_t *owned_doc)
@@ -397,6 +488,7 @@ static struct task *task_new(struct flow *f, json_t *owned_doc)
 	t->doc = owned_doc;
 	snprintf(t->id, sizeof(t->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->tasks, t->id, t);
+	quota_count_task(f, json_text(owned_doc, "agent", ""), 1);
 	return t;
 }
 
@@ -594,6 +686,7 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 	json_t *fields;
 	json_t *records;
 	json_t *reference;
+	size_t bytes;
 
 	if (attached_already(f, caller, acting, reply))
 		return;
@@ -608,6 +701,9 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 			       fault);
 		return;
 	}
+	bytes = strlen(json_text(body, "content", ""));
+	if (quota_record_over(f, t, bytes, reply))
+		return;
 	subject = mem_format("agent:%s", caller->name);
 	part = (struct evidence_part){ subject, body };
 	fields = json_object();
@@ -622,6 +718,8 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 	}
 	records = json_object_get(t->doc, "records");
 	json_set_int(records, kind, json_int(records, kind, 0) + 1);
+	json_set_int(t->doc, "recordBytes",
+		     json_int(t->doc, "recordBytes", 0) + (int64_t)bytes);
 	evidence_put(txn, NOUN_TASK, t->id, t->doc);
 	reference = leaf_json(&leaf);
 	about = json_canonical(reference);
@@ -654,8 +752,7 @@ void task_load(struct flow *f, json_t *doc)
 {
 	struct task *t = task_new(f, json_incref(doc));
 
-	if (task_is_open(t) &&
-	    clock_wall_ms() < json_int(t->doc, "expiresMs", 0))
+	if (task_is_open(t) && clock_wall_ms() < task_window_ms(t))
 		schedule_expiry(t);
 	else
 		t->expiry = loop_timer(f->loop, 0, take_up, t);

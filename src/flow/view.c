@@ -8,8 +8,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "flow/state.h"
+#include "notify/notify.h"
 
-enum { LIST_MAX = 500 };
+enum {
+	BATCH = 256,	 /* documents read at a time */
+	BATCHES_MAX = 8, /* for one page */
+};
 
 static bool reads_all(const struct flow *f, const struct caller *caller)
 {
@@ -54,7 +58,13 @@ static bool is_asked(const struct flow *f, const struct caller *caller,
 	if (caller->kind != CALLER_HUMAN)
 		return false;
 	json_object_foreach(groups, group, count) {
-		if (inventory_is_member(f->inventory, caller->name, group))
+		const char *instead = json_text(
+			json_object_get(json_object_get(doc, "escalated"),
+					group),
+			"to", NULL);
+
+		if (inventory_is_member(f->inventory, caller->name, group) ||
+		    inventory_is_member(f->inventory, caller->name, instead))
 			return true;
 	}
 	return false;
@@ -113,6 +123,7 @@ static json_t *approval_view(const json_t *doc)
 	json_set_text(view, "digest", json_text(doc, "digest", ""));
 	json_object_set(view, "groups", json_object_get(doc, "waitingFor"));
 	json_object_set(view, "barred", json_object_get(doc, "barred"));
+	json_object_set(view, "escalated", json_object_get(doc, "escalated"));
 	return view;
 }
 
@@ -151,15 +162,42 @@ static const struct {
 	const char *list; /* name of the list's member */
 	json_t *(*view)(const json_t *doc);
 	bool administrators; /* only those who read all */
+	const char *states;  /* "a|b|c"; NULL: it has none */
 } views[VIEW_COUNT] = {
-	[VIEW_TASK] = { NOUN_TASK, "tasks", task_view, false },
-	[VIEW_REQUEST] = { NOUN_REQUEST, "requests", request_view, false },
-	[VIEW_GRANT] = { NOUN_GRANT, "grants", grant_view, false },
-	[VIEW_CHANGE] = { NOUN_CHANGE, "changes", change_view, true },
+	[VIEW_TASK] = { NOUN_TASK, "tasks", task_view, false,
+			"open|ending|completed|expired|contained|removed" },
+	[VIEW_REQUEST] = { NOUN_REQUEST, "requests", request_view, false,
+#define STATE_WORD(name, text, end, help) text "|"
+			   REQUEST_STATES(STATE_WORD)
+#undef STATE_WORD
+	},
+	[VIEW_GRANT] = { NOUN_GRANT, "grants", grant_view, false,
+			 "active|ending|ended" },
+	[VIEW_CHANGE] = { NOUN_CHANGE, "changes", change_view, true,
+			  "waiting|ending|applied|expired|changed" },
 	[VIEW_CONTAINMENT] = { NOUN_CONTAINMENT, "containments",
-			       containment_view, true },
-	[VIEW_APPROVAL] = { NOUN_REQUEST, "approvals", approval_view, false },
+			       containment_view, true, "in-force|released" },
+	[VIEW_APPROVAL] = { NOUN_REQUEST, "approvals", approval_view, false,
+			    "waiting" },
+	[VIEW_SIGNAL] = { NOUN_SIGNAL, "signals", plain_view, true, NULL },
+	[VIEW_EXCEPTION] = { NOUN_EXCEPTION, "exceptions", exception_view, true,
+			     "waiting|in-force|revoked|expired" },
 };
+
+bool flow_view_has_state(enum view view, const char *state)
+{
+	const char *at = views[view].states;
+	size_t length = strlen(state);
+
+	while (at && *at) {
+		size_t word = strcspn(at, "|");
+
+		if (length && word == length && !strncmp(at, state, word))
+			return true;
+		at += word + (at[word] == '|');
+	}
+	return false;
+}
 
 static json_t *view_for(const struct caller *caller, enum view view,
 			const json_t *doc)
@@ -191,6 +229,7 @@ static void view_one(struct flow *f, const struct caller *caller,
 		     enum view view, const char *id, struct reply_to reply)
 {
 	CLEANUP(json_put_p) json_t *doc = NULL;
+	json_t *shown;
 
 	if (store_get(evidence_reader(f->evidence), views[view].noun, id, &doc,
 		      NULL) < 0 ||
@@ -205,12 +244,18 @@ static void view_one(struct flow *f, const struct caller *caller,
 			       json_text(doc, "state", ""));
 		return;
 	}
-	answer(reply, ANSWER_OK, view_for(caller, view, doc));
+	if (view == VIEW_CONTAINMENT)
+		containment_overlay(f, doc);
+	shown = view_for(caller, view, doc);
+	if (view == VIEW_EXCEPTION)
+		json_set_new(shown, "uses", exception_uses(f, doc));
+	answer(reply, ANSWER_OK, shown);
 }
 
 /* Agents are found by their name, others see what is in a state. */
 static int find_for(struct flow *f, const struct caller *caller, enum view view,
-		    const char *state, json_t **ret_docs)
+		    const struct page *page, const char *after,
+		    json_t **ret_docs)
 {
 	struct store *store = evidence_reader(f->evidence);
 	bool by_agent = caller && caller->kind == CALLER_AGENT &&
@@ -218,50 +263,114 @@ static int find_for(struct flow *f, const struct caller *caller, enum view view,
 
 	if (by_agent)
 		return store_find(store, views[view].noun, "agent",
-				  caller->name, NULL, LIST_MAX, ret_docs);
-	return store_find(store, views[view].noun, state ? "state" : NULL,
-			  state, NULL, LIST_MAX, ret_docs);
+				  caller->name, after, BATCH, ret_docs);
+	return store_find(store, views[view].noun, page->state ? "state" : NULL,
+			  page->state, after, BATCH, ret_docs);
 }
 
-static void view_list(struct flow *f, const struct caller *caller,
-		      enum view view, const char *state, struct reply_to reply)
+static bool is_shown(const struct flow *f, const struct caller *caller,
+		     enum view view, const struct page *page, const json_t *doc)
 {
-	CLEANUP(json_put_p) json_t *docs = NULL;
-	json_t *body = json_object();
-	json_t *list = json_array();
-	const json_t *doc;
+	if (page->state &&
+	    strcmp(json_text(doc, "state", ""), page->state) != 0)
+		return false;
+	if (view == VIEW_APPROVAL)
+		return is_asked(f, caller, doc);
+	if (view == VIEW_SIGNAL &&
+	    json_int(doc, "expiresMs", 0) <= clock_wall_ms())
+		return false;
+	return may_read(f, caller, doc) &&
+	       (!views[view].administrators || reads_all(f, caller));
+}
+
+/* A list that is being filled. */
+struct listing {
+	struct flow *flow;
+	const struct caller *caller;
+	enum view view;
+	const struct page *page;
+	unsigned limit;
+	json_t *rows;
+	char *after; /* owned: the last id that was looked at */
+};
+
+/* Takes one batch; false once there is nothing more to look at, or the page is
+ * full.  ret_over: the list ends here. */
+static bool take_batch(struct listing *l, json_t *docs, bool *ret_over)
+{
+	json_t *doc;
 	size_t at;
 
-	json_set_new(body, views[view].list, list);
+	json_array_foreach(docs, at, doc) {
+		if (json_array_size(l->rows) >= l->limit)
+			return false;
+		free(l->after);
+		l->after = mem_str(json_text(doc, "id", ""));
+		if (l->view == VIEW_CONTAINMENT)
+			containment_overlay(l->flow, doc);
+		if (is_shown(l->flow, l->caller, l->view, l->page, doc))
+			json_array_append_new(
+				l->rows, view_for(l->caller, l->view, doc));
+	}
+	*ret_over = json_array_size(docs) < BATCH;
+	return !*ret_over;
+}
+
+/* Fills the page.  ret_over: nothing comes after it. */
+static int fill_page(struct listing *l, bool *ret_over)
+{
+	bool more = true;
+
+	*ret_over = false;
+	for (int i = 0; more && i < BATCHES_MAX; i++) {
+		CLEANUP(json_put_p) json_t *docs = NULL;
+
+		TRY(find_for(l->flow, l->caller, l->view, l->page, l->after,
+			     &docs));
+		more = take_batch(l, docs, ret_over);
+	}
+	return 0;
+}
+
+void flow_list(struct flow *f, const struct caller *caller, enum view view,
+	       const struct page *page, struct reply_to reply)
+{
+	struct page wanted = *page;
+	struct listing l = {
+		.flow = f,
+		.caller = caller,
+		.view = view,
+		.page = &wanted,
+		.limit = page->limit ? page->limit : PAGE_MAX,
+		.rows = json_array(),
+		.after = mem_str(page->after),
+	};
+	json_t *body = json_object();
+	bool over = true;
+
+	json_set_new(body, views[view].list, l.rows);
 	if (view == VIEW_APPROVAL)
-		state = "waiting";
-	if (find_for(f, caller, view, state, &docs) < 0) {
+		wanted.state = "waiting";
+	if (fill_page(&l, &over) < 0) {
 		json_decref(body);
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
 			       "The database could not be read.");
-		return;
+	} else {
+		json_set_text(body, "next", over ? NULL : l.after);
+		answer(reply, ANSWER_OK, body);
 	}
-	json_array_foreach(docs, at, doc) {
-		bool shown = view == VIEW_APPROVAL ? is_asked(f, caller, doc)
-						   : may_read(f, caller, doc);
-
-		if (state && strcmp(json_text(doc, "state", ""), state) != 0)
-			continue;
-		if (shown &&
-		    (!views[view].administrators || reads_all(f, caller)))
-			json_array_append_new(list,
-					      view_for(caller, view, doc));
-	}
-	answer(reply, ANSWER_OK, body);
+	free(l.after);
 }
 
 void flow_view(struct flow *f, const struct caller *caller, enum view view,
 	       const char *id, const char *state, struct reply_to reply)
 {
+	struct page page = { .state = state };
+
 	if (id)
 		view_one(f, caller, view, id, reply);
 	else
-		view_list(f, caller, view, state, reply);
+		flow_list(f, caller, view, &page, reply);
 }
 
 /* ---- inventory ---- */
@@ -291,34 +400,67 @@ void flow_inventory(struct flow *f, const struct caller *caller,
 		    const char *word, const char *name, struct reply_to reply)
 {
 	enum manifest_kind kind = MANIFEST_AGENT;
-	const json_t *manifest;
-	json_t *body;
-	json_t *list;
+	const json_t *manifest = NULL;
+
+	if (caller->kind == CALLER_HUMAN && kind_of_word(word, &kind))
+		manifest = inventory_find(f->inventory, kind, name);
+	if (manifest)
+		answer(reply, ANSWER_OK, plain_view(manifest));
+	else
+		no_such_thing(reply);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* Names of a kind that come after a name, in their order; owned array. */
+static const char **names_after(const struct flow *f, enum manifest_kind kind,
+				const char *after, size_t *ret_count)
+{
+	const json_t *all = inventory_manifests(f->inventory);
+	const char *prefix = manifest_kind_name(kind);
+	size_t length = strlen(prefix);
+	const char **names =
+		mem_array(json_object_size(all) + 1, sizeof(*names));
 	const char *id;
 	json_t *value;
+
+	*ret_count = 0;
+	json_object_foreach((json_t *)(uintptr_t)all, id, value) {
+		if (!strncmp(id, prefix, length) && id[length] == '/' &&
+		    (!after || strcmp(id + length + 1, after) > 0))
+			names[(*ret_count)++] = id + length + 1;
+	}
+	qsort(names, *ret_count, sizeof(*names), compare_names);
+	return names;
+}
+
+void flow_inventory_list(struct flow *f, const struct caller *caller,
+			 const char *word, const struct page *page,
+			 struct reply_to reply)
+{
+	enum manifest_kind kind = MANIFEST_AGENT;
+	size_t limit = page->limit ? page->limit : PAGE_MAX;
+	CLEANUP(mem_free_p) const char **names = NULL;
+	size_t count;
+	json_t *body;
+	json_t *list;
 
 	if (caller->kind != CALLER_HUMAN || !kind_of_word(word, &kind)) {
 		no_such_thing(reply);
 		return;
 	}
-	if (name) {
-		manifest = inventory_find(f->inventory, kind, name);
-		if (manifest)
-			answer(reply, ANSWER_OK, plain_view(manifest));
-		else
-			no_such_thing(reply);
-		return;
-	}
+	names = names_after(f, kind, page->after, &count);
 	body = json_object();
 	list = json_array();
 	json_set_new(body, "manifests", list);
-	json_object_foreach(
-		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
-		value) {
-		if (!strcmp(json_text(value, "kind", ""),
-			    manifest_kind_name(kind)))
-			json_array_append(list, value);
-	}
+	for (size_t i = 0; i < count && i < limit; i++)
+		json_array_append(list, (json_t *)(uintptr_t)inventory_find(
+						f->inventory, kind, names[i]));
+	if (count > limit)
+		json_set_text(body, "next", names[limit - 1]);
 	answer(reply, ANSWER_OK, body);
 }
 
@@ -438,6 +580,9 @@ static json_t *connectors_json(const struct flow *f)
 
 		json_set_text(row, "target", t->name);
 		json_set_flag(row, "up", t->up);
+		if (t->reader)
+			json_set_flag(row, "readerUp",
+				      connector_is_up(t->reader));
 		json_set_text(row, "why", t->up ? NULL : t->why);
 		json_set_text(row, "build", connector_build(t->connector));
 		json_array_append_new(list, row);
@@ -463,7 +608,7 @@ static int64_t unconfirmed_count(const struct flow *f)
 	size_t at = 0;
 
 	while ((g = map_next(f->grants, &at, NULL)))
-		count += json_text(g->doc, "unconfirmed", NULL) != NULL;
+		count += g->unconfirmed;
 	return count;
 }
 
@@ -486,5 +631,10 @@ json_t *flow_health(struct flow *f, bool details)
 	json_set_int(health, "openRequests", (int64_t)map_count(f->requests));
 	json_set_int(health, "openGrants", (int64_t)map_count(f->grants));
 	json_set_new(health, "connectors", connectors_json(f));
+	json_set_new(health, "trust", trust_health(f->trust));
+	json_set_new(health, "witnesses", evidence_witness_report(f->evidence));
+	if (f->notifier)
+		json_set_new(health, "notifications",
+			     notify_health(f->notifier));
 	return health;
 }

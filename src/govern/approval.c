@@ -39,11 +39,12 @@ static bool counts(const struct inventory *inv, const json_t *approval,
 		   const json_t *barred)
 {
 	const char *human = json_text(approval, "human", "");
+	const char *group = json_text(approval, "group", "");
 
 	return !strcmp(json_text(approval, "decision", ""), "approve") &&
 	       inventory_human_is_active(inv, human) &&
 	       inventory_is_member(inv, human,
-				   json_text(approval, "group", "")) &&
+				   json_text(approval, "insteadBy", group)) &&
 	       !json_has_text(barred, human);
 }
 

@@ -21,7 +21,9 @@ json_t *approval_barred(const struct inventory *inv, const char *agent,
  * What the signatures so far come to: owned object group -> count.
  *
  * approvals: array of {"human", "group", "decision", ...}; those of humans who
- *   are no longer active, no longer members, or barred do not count.
+ *   are no longer active, no longer members, or barred do not count.  One that
+ *   was given in the place of its group has the member "insteadBy", the group
+ *   that its human must be a member of.
  */
 json_t *approval_count(const struct inventory *inv, const json_t *approvals,
 		       const json_t *barred);

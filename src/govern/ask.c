@@ -96,6 +96,10 @@ static json_t *context_of(const struct facts *f, const char *task)
 	json_set_new(c, "evidence", entity_refs("Evidence", f->evidence));
 	json_set_new(c, "approvals", entity_ref("Ledger", "this"));
 	json_set_new(c, "risk", facts_risk(f));
+	if (f->exception)
+		json_set_new(c, "exception",
+			     entity_ref("Exception",
+					json_text(f->exception, "id", "")));
 	json_set_new(c, "delegation", facts_delegation());
 	json_set_flag(c, "chainHealthy", true);
 	json_set_new(c, "planes", entity_refs("Plane", f->planes));
@@ -132,6 +136,19 @@ static json_t *request_entity(const struct ask_task *task, const json_t *barred,
 	entity_attr(e, "task", entity_ref("Task", task->task));
 	entity_attr(e, "barred", entity_refs("Human", barred));
 	entity_attr(e, "expiresAt", entity_time(expires_ms));
+	return e;
+}
+
+static json_t *exception_entity(const json_t *exception)
+{
+	json_t *e = entity_new("Exception", json_text(exception, "id", ""));
+
+	entity_attr(e, "tierCap",
+		    json_integer(json_int(exception, "tierCap", 0)));
+	entity_attr(e, "expiresAt",
+		    entity_time(json_int(exception, "expiresMs", 0)));
+	entity_attr(e, "signers",
+		    json_integer(json_int(exception, "signers", 0)));
 	return e;
 }
 
@@ -186,13 +203,120 @@ json_t *ask_action(const char *action, const struct ask_task *task,
 	ask_entity(ask, resource_entity(resource));
 	ask_entity(ask, ledger_entity(f->approvals));
 	ask_entity(ask, request_entity(task, barred, request_expires_ms));
+	if (f->exception)
+		ask_entity(ask, exception_entity(f->exception));
 	return ask;
 }
 
-void ask_set_mode(json_t *ask, bool recommend)
+/* A fact that is new belongs into ask_typed_init(), too. */
+#define FACT_ONE(name, source, unknown) +1
+_Static_assert(0 FACTS(FACT_ONE) == 24, "a fact that has no typed form");
+#undef FACT_ONE
+
+/* Takes the texts of an array into room, which moves on. */
+static struct policy_names names_in(const json_t *array, const char ***room)
 {
-	json_set_new(json_object_get(ask, "context"), "mode",
-		     entity_ref("Mode", recommend ? "recommend" : "execute"));
+	struct policy_names names = { .list = *room };
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(array, at, name)
+		(*room)[names.count++] = json_string_value(name);
+	*room += names.count;
+	return names;
+}
+
+static struct policy_counts counts_in(const json_t *object,
+				      struct policy_count *room)
+{
+	struct policy_counts counts = { .list = room };
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+		room[counts.count++] =
+			(struct policy_count){ name,
+					       json_integer_value(value) };
+	return counts;
+}
+
+static void put_lists(struct ask_typed *t, const struct ask_task *task,
+		      const struct facts *f, const json_t *barred)
+{
+	size_t total = json_array_size(task->planes) +
+		       json_array_size(f->gains_humans) +
+		       json_array_size(f->gains_agents) +
+		       json_array_size(f->evidence) +
+		       json_array_size(f->planes) + json_array_size(barred);
+	struct policy_question *q = &t->question;
+	const char **room = mem_array(total + 1, sizeof(*room));
+
+	t->names = room;
+	t->counts = mem_array(json_object_size(f->approvals) + 1,
+			      sizeof(*t->counts));
+	q->declared_planes = names_in(task->planes, &room);
+	q->gains_humans = names_in(f->gains_humans, &room);
+	q->gains_agents = names_in(f->gains_agents, &room);
+	q->evidence = names_in(f->evidence, &room);
+	q->planes = names_in(f->planes, &room);
+	q->barred = names_in(barred, &room);
+	q->approvals = counts_in(f->approvals, t->counts);
+}
+
+bool ask_typed_init(struct ask_typed *ret, const char *action,
+		    const struct ask_task *task,
+		    const struct ask_resource *resource, const struct facts *f,
+		    const json_t *barred, int64_t request_expires_ms)
+{
+	const struct classification *class = &resource->class;
+
+	*ret = (struct ask_typed){ .resource = resource_uid(resource) };
+	ret->question = (struct policy_question){
+		.size = sizeof(struct policy_question),
+		.agent = task->agent,
+		.action = action,
+		.resource_type = resource->type,
+		.resource = ret->resource,
+		.plane = class->plane,
+		.domain = class->domain,
+		.environment = class->environment,
+		.tier = class->tier,
+		.sensitivity = class->sensitivity,
+		.task = task->task,
+		.task_class = task->class,
+		.task_expires_ms = task->expires_ms,
+		.now_ms = f->now_ms,
+		.weekday = f->weekday,
+		.hour = f->hour,
+		.ttl_s = f->ttl_s,
+		.blast_radius = f->blast_radius,
+		.risk_score = f->risk_score,
+		.risk_signals = f->risk_signals,
+		.privileged_24h = f->privileged_24h,
+		.irreversible_24h = f->irreversible_24h,
+		.planes_24h = f->planes_24h,
+		.request_expires_ms = request_expires_ms,
+		.classified = true,
+		.sign_off = class->sign_off,
+		.change_freeze = f->change_freeze,
+		.attested = f->attested,
+		.recommend = f->recommend,
+		.covered = f->covered,
+		.monitored = f->monitored,
+		.reversible = f->reversible,
+		.self_dealing = f->self_dealing,
+		.own_rollback = f->own_rollback,
+	};
+	put_lists(ret, task, f, barred);
+	return !f->exception;
+}
+
+void ask_typed_clear(struct ask_typed *t)
+{
+	free(t->names);
+	free(t->counts);
+	free(t->resource);
+	*t = (struct ask_typed){ 0 };
 }
 
 json_t *ask_open_task(const struct ask_task *task, const struct facts *f)

@@ -8,13 +8,15 @@
 #pragma once
 
 #include "govern/inventory.h"
+#include "policy/question.h"
 
 /* name, source, value when unknown */
 #define FACTS(ROW)                                                             \
 	ROW("now", "clock", "refused while the clock is unsound")              \
 	ROW("local", "clock in the zone of the class's owner",                 \
 	    "a Sunday, 0 h")                                                   \
-	ROW("changeFreeze", "setting", "true")                                 \
+	ROW("changeFreeze", "the ChangeFreezes in the inventory", "true")      \
+	ROW("exception", "signed break-glass of the task", "absent")           \
 	ROW("attested", "the verified token of this call", "false")            \
 	ROW("mode", "the request", "a request without one is refused")         \
 	ROW("task", "the task the request names", "refused")                   \
@@ -30,7 +32,8 @@
 	ROW("ownRollback", "the execution the request undoes", "false")        \
 	ROW("evidence", "vouchers, records and plans in the log", "absent")    \
 	ROW("approvals", "signatures over this plan", "none")                  \
-	ROW("risk", "signals of enrolled detectors", "score 100, signals 0")   \
+	ROW("risk", "live signals of enrolled detectors",                      \
+	    "score 100, signals 0")                                            \
 	ROW("delegation", "the chain of tasks", "depth 0 of the task itself")  \
 	ROW("chainHealthy", "agents of the chain", "false")                    \
 	ROW("planes", "targets the task has touched, and this one", "-")       \
@@ -67,7 +70,9 @@ struct facts {
 	const json_t *approvals; /* object: group -> count */
 	int risk_score;
 	int risk_signals;
-	const json_t *planes; /* array of names */
+	const json_t *exception; /* {"id", "tierCap", "expiresMs", "signers"},
+				    NULL for none */
+	const json_t *planes;	 /* array of names */
 	int64_t privileged_24h;
 	int64_t irreversible_24h;
 	int64_t planes_24h;
@@ -104,8 +109,24 @@ json_t *ask_action(const char *action, const struct ask_task *task,
 		   const struct ask_resource *resource, const struct facts *f,
 		   const json_t *barred, int64_t request_expires_ms);
 
-/* Turns an ask of ask_action() into the same in another mode. */
-void ask_set_mode(json_t *ask, bool recommend);
+/* What ask_action() says, as typed facts; borrows from all it was made of. */
+struct ask_typed {
+	struct policy_question question;
+	const char **names;	     /* owned: the lists' elements */
+	struct policy_count *counts; /* owned */
+	char *resource;		     /* owned */
+};
+
+/*
+ * Fills ret with the question of ask_action() on the same arguments, which must
+ * outlive it.  False if it has facts that only the general form can say; ret is
+ * to be cleared in any case.
+ */
+bool ask_typed_init(struct ask_typed *ret, const char *action,
+		    const struct ask_task *task,
+		    const struct ask_resource *resource, const struct facts *f,
+		    const json_t *barred, int64_t request_expires_ms);
+void ask_typed_clear(struct ask_typed *t);
 
 /* An agent opens a task. */
 json_t *ask_open_task(const struct ask_task *task, const struct facts *f);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "crypto/sshsig.h"
 #include "govern/entity.h"
+#include "govern/identity.h"
 
 enum { NESTING_MAX = 16 }; /* levels of groups above a group */
 
@@ -22,6 +23,8 @@ struct inventory {
 	json_t *accounts;   /* "target/id" -> "Human/name" or "Agent/name" */
 	json_t *members;    /* group -> array of humans, closed over nesting */
 	json_t *rules;	    /* target -> array of "match", in one spelling */
+	json_t *freezes;    /* array of specs */
+	struct identities *oidc; /* owned */
 };
 
 const json_t *inventory_manifests(const struct inventory *inv)
@@ -92,6 +95,9 @@ static const struct {
 	{ MANIFEST_TASK_CLASS, "domain", ONE, MANIFEST_DOMAIN },
 	{ MANIFEST_TASK_CLASS, "planes", MANY, MANIFEST_PLANE },
 	{ MANIFEST_TASK_CLASS, "openers", MANY, MANIFEST_AGENT },
+	{ MANIFEST_DETECTOR, "owner", ONE, MANIFEST_HUMAN },
+	{ MANIFEST_DETECTOR, "agent", ONE, MANIFEST_AGENT },
+	{ MANIFEST_CHANGE_FREEZE, "domains", MANY, MANIFEST_DOMAIN },
 };
 
 static void fault(json_t *faults, const char *at, char *detail)
@@ -114,6 +120,30 @@ static void check_one(const struct inventory *inv, const char *id,
 				 manifest_kind_name(kind), name));
 }
 
+/* An agent that may do nothing may have lost its owner. */
+static bool may_dangle(enum manifest_kind kind, const json_t *spec)
+{
+	return kind == MANIFEST_AGENT &&
+	       strcmp(json_text(spec, "status", "active"), "active") != 0;
+}
+
+/* References that lie deeper than a member. */
+static void check_nested(const struct inventory *inv, const char *id,
+			 const json_t *spec, json_t *faults)
+{
+	const json_t *name;
+	size_t at;
+
+	check_one(inv, id, "escalation.to", MANIFEST_GROUP,
+		  json_text(json_object_in(spec, "escalation"), "to", NULL),
+		  faults);
+	json_array_foreach(json_object_get(json_object_in(spec, "monitoring"),
+					   "detectors"),
+			   at, name)
+		check_one(inv, id, "monitoring.detectors", MANIFEST_DETECTOR,
+			  json_string_value(name), faults);
+}
+
 static void check_references(const struct inventory *inv, const char *id,
 			     enum manifest_kind kind, const json_t *spec,
 			     json_t *faults)
@@ -123,7 +153,7 @@ static void check_references(const struct inventory *inv, const char *id,
 		const json_t *element;
 		size_t at;
 
-		if (references[i].kind != kind)
+		if (references[i].kind != kind || may_dangle(kind, spec))
 			continue;
 		value = json_object_get(spec, references[i].member);
 		if (references[i].shape == ONE)
@@ -334,6 +364,16 @@ static void check_keys(const char *id, const json_t *keys, json_t *faults)
 	}
 }
 
+static void check_times(const char *id, const json_t *spec, json_t *faults)
+{
+	int64_t begin = 0;
+	int64_t end = 0;
+
+	if (clock_parse(json_text(spec, "begin", ""), &begin) < 0 ||
+	    clock_parse(json_text(spec, "end", ""), &end) < 0 || end <= begin)
+		fault(faults, id, mem_str("spec.end: must be after begin"));
+}
+
 /* What the rules of a target match, in the spelling that is compared. */
 static json_t *folded_rules(const json_t *spec)
 {
@@ -384,6 +424,13 @@ static void enter(struct inventory *inv, const char *id, const json_t *manifest,
 
 	manifest_kind_find(json_text(manifest, "kind", NULL), &kind);
 	check_references(inv, id, kind, spec, faults);
+	check_nested(inv, id, spec, faults);
+	if (kind == MANIFEST_DETECTOR)
+		check_keys(id, json_object_get(spec, "keys"), faults);
+	if (kind == MANIFEST_CHANGE_FREEZE) {
+		check_times(id, spec, faults);
+		json_array_append(inv->freezes, (json_t *)(uintptr_t)spec);
+	}
 	if (kind == MANIFEST_HUMAN)
 		enter_human(inv, id, spec, faults);
 	if (kind == MANIFEST_AGENT)
@@ -407,8 +454,10 @@ void inventory_build(json_t *manifests, struct inventory **ret_inventory,
 	inv->accounts = json_object();
 	inv->members = json_object();
 	inv->rules = json_object();
+	inv->freezes = json_array();
 	json_object_foreach(manifests, id, manifest)
 		enter(inv, id, manifest, faults);
+	inv->oidc = identities_new(manifests, faults);
 	if (check_nesting(inv, faults))
 		fill_members(inv);
 	*ret_inventory = json_array_size(faults) ? NULL : TAKE(inv);
@@ -430,6 +479,8 @@ void inventory_unref(struct inventory *inv)
 	json_decref(inv->accounts);
 	json_decref(inv->members);
 	json_decref(inv->rules);
+	json_decref(inv->freezes);
+	identities_free(inv->oidc);
 	free(inv);
 }
 
@@ -452,6 +503,13 @@ const char *inventory_agent_of(const struct inventory *inv,
 		    spiffe_id))
 		return NULL;
 	return name_of(id);
+}
+
+const char *inventory_agent_of_claims(const struct inventory *inv,
+				      const char *issuer, const json_t *claims,
+				      bool *ret_several)
+{
+	return identities_agent(inv->oidc, issuer, claims, ret_several);
 }
 
 const char *inventory_owner_of_account(const struct inventory *inv,
@@ -490,6 +548,33 @@ const char *inventory_agent_fault(const struct inventory *inv,
 	if (!inventory_human_is_active(inv, json_text(spec, "owner", "")))
 		return "the agent has no active owner";
 	return NULL;
+}
+
+char *inventory_spelling(const char *name)
+{
+	return folded(name);
+}
+
+bool inventory_is_frozen(const struct inventory *inv, const char *domain,
+			 int64_t now_ms)
+{
+	const json_t *spec;
+	size_t at;
+
+	json_array_foreach(inv->freezes, at, spec) {
+		const json_t *domains = json_object_get(spec, "domains");
+		int64_t begin;
+		int64_t end;
+
+		if (domains && !json_has_text(domains, domain))
+			continue;
+		/* What cannot be read is in force. */
+		if (clock_parse(json_text(spec, "begin", ""), &begin) < 0 ||
+		    clock_parse(json_text(spec, "end", ""), &end) < 0 ||
+		    (now_ms >= begin && now_ms < end))
+			return true;
+	}
+	return false;
 }
 
 bool inventory_is_member(const struct inventory *inv, const char *human,
@@ -712,7 +797,8 @@ static void add_task_class(json_t *out, const char *name, const json_t *spec)
 		    entity_refs("Agent", json_object_get(spec, "openers")));
 	entity_attr(e, "longest",
 		    entity_duration(json_text(spec, "longest", "0s")));
-	entity_attr(e, "needsMonitoring", json_false());
+	entity_attr(e, "needsMonitoring",
+		    json_boolean(json_object_in(spec, "monitoring") != NULL));
 	json_array_append_new(out, e);
 }
 
@@ -727,6 +813,14 @@ static const struct {
 	{ MANIFEST_DOMAIN, add_domain },
 	{ MANIFEST_TASK_CLASS, add_task_class },
 };
+
+json_t *inventory_class_entity(const char *name, const json_t *spec)
+{
+	CLEANUP(json_put_p) json_t *list = json_array();
+
+	add_task_class(list, name, spec);
+	return json_incref(json_array_get(list, 0));
+}
 
 json_t *inventory_entities(const struct inventory *inv)
 {

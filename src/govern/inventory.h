@@ -32,9 +32,13 @@ const json_t *inventory_find(const struct inventory *inv,
 const json_t *inventory_spec(const struct inventory *inv,
 			     enum manifest_kind kind, const char *name);
 
-/* Borrowed names; NULL if nobody has it. */
+/* Borrowed names; NULL if nobody has it.  The claims of a genuine token may
+ * fit the rules of several agents: then it is nobody's, see identity.h. */
 const char *inventory_agent_of(const struct inventory *inv,
 			       const char *spiffe_id);
+const char *inventory_agent_of_claims(const struct inventory *inv,
+				      const char *issuer, const json_t *claims,
+				      bool *ret_several);
 const char *inventory_owner_of_account(const struct inventory *inv,
 				       const char *account, bool *ret_agent);
 
@@ -45,6 +49,14 @@ bool inventory_human_is_active(const struct inventory *inv, const char *human);
  * expired, without an active owner.  Static text. */
 const char *inventory_agent_fault(const struct inventory *inv,
 				  const char *agent, int64_t now_ms);
+
+/* A name of an account or resource in the one spelling in which such names are
+ * compared; owned. */
+char *inventory_spelling(const char *name);
+
+/* True if a ChangeFreeze is in force at now_ms for a domain. */
+bool inventory_is_frozen(const struct inventory *inv, const char *domain,
+			 int64_t now_ms);
 
 /* True if human is in group, nested groups included. */
 bool inventory_is_member(const struct inventory *inv, const char *human,
@@ -80,6 +92,9 @@ bool inventory_classify(const struct inventory *inv, const char *target,
 			const char *type, const char *resource,
 			const json_t *nested_in,
 			struct classification *ret_classification);
+
+/* The Cedar entity of a TaskClass with this spec; owned. */
+json_t *inventory_class_entity(const char *name, const json_t *spec);
 
 /* The Cedar entities of all that policies may look at, as an owned array. */
 json_t *inventory_entities(const struct inventory *inv);

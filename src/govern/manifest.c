@@ -14,7 +14,9 @@ static const struct schema capability_row = {
 	.choices = "analyze|recommend|execute|delegate"
 };
 static const struct schema action_row = {
-	"action", SCHEMA_ENUM, .choices = "AddToGroup|RemoveFromGroup"
+	"action", SCHEMA_ENUM,
+	.choices = "AddToGroup|RemoveFromGroup|GrantRole|RevokeRole|"
+		   "SuspendAccount|ResumeAccount"
 };
 static const struct schema key_row = { "key", SCHEMA_TEXT, .min = 16,
 				       .max = 2048 };
@@ -38,10 +40,20 @@ static const struct schema domain_spec[] = {
 	{ 0 },
 };
 
+static const struct schema escalation_members[] = {
+	{ "to", SCHEMA_NAME, .required = true,
+	  .help = "the group that may then sign in the place of the silent" },
+	{ "after", SCHEMA_DURATION, .min = 1, .max = 7 * 86400,
+	  .help = "how long silence lasts (default: half the time there is)" },
+	{ 0 },
+};
+
 static const struct schema group_spec[] = {
 	{ "parents", SCHEMA_LIST, .max = 32, .rows = &name_row,
 	  .help = "groups whose members the members of this one also are" },
 	{ "description", SCHEMA_TEXT, .max = 1024, .help = "for people" },
+	{ "escalation", SCHEMA_OBJECT, .rows = escalation_members,
+	  .help = "what happens when it is asked and says nothing" },
 	{ 0 },
 };
 
@@ -59,11 +71,72 @@ static const struct schema human_spec[] = {
 	{ 0 },
 };
 
+static const struct schema endpoint_members[] = {
+	{ "profile", SCHEMA_ENUM, .required = true,
+	  .choices = "https_web|https_spiffe",
+	  .help = "by what the endpoint itself is believed" },
+	{ "url", SCHEMA_TEXT, .required = true, .min = 1, .max = 2048 },
+	{ "spiffeId", SCHEMA_TEXT, .min = 1, .max = 2048,
+	  .help = "of the endpoint, for https_spiffe" },
+	{ 0 },
+};
+
+static const struct schema issuer_members[] = {
+	{ "issuer", SCHEMA_TEXT, .required = true, .min = 1, .max = 1024,
+	  .help = "URL, exactly as tokens have it in iss" },
+	{ "jwksUri", SCHEMA_TEXT, .min = 1, .max = 2048,
+	  .help = "its key set (default: found by discovery)" },
+	{ "caFile", SCHEMA_TEXT, .min = 1, .max = 1024,
+	  .help = "PEM of the authorities of its servers" },
+	{ "subjectClaim", SCHEMA_TEXT, .min = 1, .max = 256,
+	  .help = "claim that every rule of an agent names (default: sub)" },
+	{ "longestToken", SCHEMA_DURATION, .min = 60, .max = 86400,
+	  .help = "how long a token may live (default: 1h)" },
+	{ "singleUse", SCHEMA_FLAG,
+	  .help = "a token's jti serves one acting call (default: true)" },
+	{ 0 },
+};
+
 static const struct schema trust_domain_spec[] = {
-	{ "trustDomain", SCHEMA_TEXT, .required = true, .min = 1, .max = 255,
-	  .help = "SPIFFE trust domain" },
-	{ "bundleFile", SCHEMA_TEXT, .required = true, .min = 1, .max = 1024,
+	{ "trustDomain", SCHEMA_TEXT, .min = 1, .max = 255,
+	  .help = "SPIFFE trust domain; or else oidc" },
+	{ "bundleFile", SCHEMA_TEXT, .min = 1, .max = 1024,
 	  .help = "its SPIFFE bundle, read again when it changes" },
+	{ "endpoint", SCHEMA_OBJECT, .rows = endpoint_members,
+	  .help = "where its bundle is fetched instead" },
+	{ "longestCertificate", SCHEMA_DURATION, .min = 60, .max = 398 * 86400,
+	  .help = "how long an X.509-SVID may live (default: 25h)" },
+	{ "oidc", SCHEMA_OBJECT, .rows = issuer_members,
+	  .help = "an issuer of workload tokens" },
+	{ "staleAfter", SCHEMA_DURATION, .min = 300, .max = 30 * 86400,
+	  .help = "age at which what was fetched counts no more "
+		  "(default: 1d)" },
+	{ 0 },
+};
+
+static const struct schema claim_row = { "value", SCHEMA_ANY };
+
+static const struct schema oidc_members[] = {
+	{ "issuer", SCHEMA_TEXT, .required = true, .min = 1, .max = 1024,
+	  .help = "that of a TrustDomain" },
+	{ "claims", SCHEMA_MAP, .required = true, .min = 1, .max = 16,
+	  .rows = &claim_row,
+	  .help = "what a token must say, by name or JSON pointer: a text, or "
+		  "a list of which one is enough" },
+	{ 0 },
+};
+static const struct schema oidc_row = { "rule", SCHEMA_OBJECT,
+					.rows = oidc_members };
+
+static const struct schema limits_members[] = {
+	{ "openTasks", SCHEMA_INT, .min = 1, .max = 1000000,
+	  .help = "tasks that are open at once" },
+	{ "openRequests", SCHEMA_INT, .min = 1, .max = 1000000,
+	  .help = "requests that wait or run at once" },
+	{ "requestsPerMinute", SCHEMA_INT, .min = 1, .max = 100000000,
+	  .help = "requests, rollbacks and explanations a minute" },
+	{ "recordBytes", SCHEMA_INT, .min = 1, .max = INT64_C(1) << 40,
+	  .help = "bytes of prompts and traces of one task" },
 	{ 0 },
 };
 
@@ -81,10 +154,14 @@ static const struct schema agent_spec[] = {
 	  .help = "highest sensitivity it may read" },
 	{ "maxDelegationDepth", SCHEMA_INT, .min = 0, .max = 3,
 	  .help = "how deep in a chain it may act (default: 0)" },
-	{ "identities", SCHEMA_LIST, .required = true, .min = 1, .max = 8,
-	  .rows = &text_row, .help = "its SPIFFE IDs" },
+	{ "identities", SCHEMA_LIST, .min = 1, .max = 8, .rows = &text_row,
+	  .help = "its SPIFFE IDs" },
+	{ "oidc", SCHEMA_LIST, .min = 1, .max = 8, .rows = &oidc_row,
+	  .help = "which OIDC tokens are its" },
 	{ "accounts", SCHEMA_LIST, .max = 64, .rows = &text_row,
 	  .help = "accounts it uses itself, as target/id" },
+	{ "limits", SCHEMA_OBJECT, .rows = limits_members,
+	  .help = "its quotas, where other than the configuration's" },
 	{ 0 },
 };
 
@@ -127,11 +204,22 @@ static const struct schema target_spec[] = {
 	  .help = "first rule that fits decides; none: the highest tier" },
 	{ "drillDays", SCHEMA_INT, .min = 1, .max = 90,
 	  .help = "how long a passed drill counts (default: 7)" },
+	{ "drillEvery", SCHEMA_DURATION, .min = 300, .max = 90 * 86400,
+	  .help = "drills are repeated by themselves (default: they are not)" },
+	{ 0 },
+};
+
+static const struct schema monitoring_members[] = {
+	{ "detectors", SCHEMA_LIST, .required = true, .min = 1, .max = 16,
+	  .rows = &name_row, .help = "all of them must have been heard" },
+	{ "heardWithin", SCHEMA_DURATION, .required = true, .min = 1,
+	  .max = 86400, .help = "how long ago at most" },
 	{ 0 },
 };
 
 static const struct schema task_class_spec[] = {
 	{ "owner", SCHEMA_NAME, .required = true },
+	STATUS_ROW,
 	{ "purpose", SCHEMA_TEXT, .required = true, .min = 3, .max = 1024 },
 	{ "domain", SCHEMA_NAME, .required = true },
 	{ "planes", SCHEMA_LIST, .required = true, .min = 1, .max = 32,
@@ -145,11 +233,43 @@ static const struct schema task_class_spec[] = {
 	  .max = 30 * 86400, .help = "how long a task of it may last" },
 	{ "requiresEvidence", SCHEMA_LIST, .max = 8, .rows = &text_row,
 	  .help = "evidence every request of it carries: prompt, tool_trace" },
+	{ "requiresReceipt", SCHEMA_ENUM, .choices = "signed|witnessed",
+	  .help = "what the log must have for an armed leaf before anything "
+		  "is carried out (default: signed)" },
 	{ "approvalWithin", SCHEMA_DURATION, .min = 60, .max = 7 * 86400,
 	  .help = "how long a request waits for people (default: 4h)" },
 	{ "softwareKeys", SCHEMA_FLAG,
 	  .help = "approvals by software keys count as step-up; for "
 		  "demonstrations (default: false)" },
+	{ "monitoring", SCHEMA_OBJECT, .rows = monitoring_members,
+	  .help = "detectors that must be live while it is carried out" },
+	{ "escalation", SCHEMA_OBJECT, .rows = escalation_members,
+	  .help = "to whom silence goes, whichever group is asked" },
+	{ 0 },
+};
+
+static const struct schema detector_spec[] = {
+	{ "owner", SCHEMA_NAME, .required = true,
+	  .help = "the human who answers for it" },
+	STATUS_ROW,
+	{ "keys", SCHEMA_LIST, .required = true, .min = 1, .max = 4,
+	  .rows = &key_row,
+	  .help = "SSH public keys that sign for it: type and base64" },
+	{ "signals", SCHEMA_LIST, .required = true, .min = 1, .max = 64,
+	  .rows = &name_row, .help = "the kinds of signals it may send" },
+	{ "maxScore", SCHEMA_INT, .required = true, .min = 1, .max = 100,
+	  .help = "the highest score it may give" },
+	{ "agent", SCHEMA_NAME,
+	  .help = "the agent it is part of: it never counts for that one" },
+	{ 0 },
+};
+
+static const struct schema change_freeze_spec[] = {
+	{ "begin", SCHEMA_TIME, .required = true },
+	{ "end", SCHEMA_TIME, .required = true },
+	{ "reason", SCHEMA_TEXT, .required = true, .min = 3, .max = 1024 },
+	{ "domains", SCHEMA_LIST, .min = 1, .max = 64, .rows = &name_row,
+	  .help = "only changes in these (default: everywhere)" },
 	{ 0 },
 };
 
@@ -183,6 +303,8 @@ static const struct {
 	[MANIFEST_TARGET] = { "Target", target_spec },
 	[MANIFEST_TASK_CLASS] = { "TaskClass", task_class_spec },
 	[MANIFEST_POLICY_BUNDLE] = { "PolicyBundle", policy_bundle_spec },
+	[MANIFEST_DETECTOR] = { "Detector", detector_spec },
+	[MANIFEST_CHANGE_FREEZE] = { "ChangeFreeze", change_freeze_spec },
 };
 
 const char *manifest_kind_name(enum manifest_kind kind)
@@ -225,7 +347,8 @@ void manifest_check(const json_t *manifest, const struct yaml_places *places,
 	const struct schema members[] = {
 		{ "kind", SCHEMA_ENUM, .required = true,
 		  .choices = "Plane|Domain|Group|Human|TrustDomain|Agent|"
-			     "Target|TaskClass|PolicyBundle" },
+			     "Target|TaskClass|PolicyBundle|Detector|"
+			     "ChangeFreeze" },
 		{ "metadata", SCHEMA_OBJECT, .required = true,
 		  .rows = metadata_members },
 		spec,

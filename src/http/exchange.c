@@ -1,6 +1,7 @@
 #include "http/exchange.h"
 
 #include <assert.h>
+#include <gnutls/gnutls.h>
 #include <strings.h>
 
 #include "base/mem.h"
@@ -91,6 +92,25 @@ struct slice http_bearer(const struct http_exchange *x)
 	value += strspn(value, " ");
 	len = strcspn(value, " \t,");
 	return value[len] ? slice_of(NULL, 0) : slice_of(value, len);
+}
+
+size_t http_peer_chain(const struct http_exchange *x,
+		       struct slice chain[HTTP_CHAIN_MAX])
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	const gnutls_datum_t *certs = NULL;
+	unsigned count = 0;
+
+	if (info && info->tls_session)
+		certs = gnutls_certificate_get_peers(info->tls_session, &count);
+	if (!certs)
+		return 0;
+	if (count > HTTP_CHAIN_MAX)
+		count = HTTP_CHAIN_MAX;
+	for (unsigned i = 0; i < count; i++)
+		chain[i] = slice_of(certs[i].data, certs[i].size);
+	return count;
 }
 
 const struct http_route *http_matched(const struct http_exchange *x)

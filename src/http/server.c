@@ -13,6 +13,7 @@
 #include "http/server.h"
 
 #include <assert.h>
+#include <gnutls/gnutls.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -310,6 +311,23 @@ static void on_tick(void *cookie)
 
 /* Connections. */
 
+/*
+ * A peer may show a certificate, and then proves in the handshake that it holds
+ * the key; whom it names is not judged here.  No authorities are named to it,
+ * for which ones count changes while connections live.
+ */
+static void ask_for_certificate(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	if (!info || !info->tls_session)
+		return;
+	gnutls_certificate_send_x509_rdn_sequence(info->tls_session, 1);
+	gnutls_certificate_server_set_request(info->tls_session,
+					      GNUTLS_CERT_REQUEST);
+}
+
 static void on_connection(void *cookie, struct MHD_Connection *connection,
 			  void **context,
 			  enum MHD_ConnectionNotificationCode code)
@@ -318,6 +336,7 @@ static void on_connection(void *cookie, struct MHD_Connection *connection,
 	struct http_peer *p = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		ask_for_certificate(connection);
 		p = mem_new(struct http_peer);
 		p->fd = MHD_get_connection_info(
 				connection, MHD_CONNECTION_INFO_CONNECTION_FD)

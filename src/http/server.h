@@ -91,13 +91,24 @@ const char *http_path(const struct http_exchange *x);
 /* A path parameter, decoded and free of control bytes; NULL if there is none.
  */
 const char *http_param(const struct http_exchange *x, const char *name);
-/* A query parameter; NULL if absent or given twice. */
+/* A query parameter; NULL if absent. */
 const char *http_query(const struct http_exchange *x, const char *name);
 /* A header; NULL if absent or given twice. */
 const char *http_header(const struct http_exchange *x, const char *name);
 struct slice http_body(const struct http_exchange *x);
 /* "Bearer" token of Authorization (RFC 6750), empty if none. */
 struct slice http_bearer(const struct http_exchange *x);
+/*
+ * The certificates that the peer has shown in the TLS handshake, in DER, its
+ * own first: it holds that one's key, and nothing else is known of them.
+ * Borrowed until the reply is queued.  More than fit are counted as
+ * HTTP_CHAIN_MAX.
+ *
+ * Returns how many; 0 without a certificate or without TLS.
+ */
+enum { HTTP_CHAIN_MAX = 16 };
+size_t http_peer_chain(const struct http_exchange *x,
+		       struct slice chain[HTTP_CHAIN_MAX]);
 /* The matched row. */
 const struct http_route *http_matched(const struct http_exchange *x);
 

@@ -134,6 +134,10 @@ static const char *add_pair(struct target *t, const char *text, size_t len,
 		pair->value = "";
 	if (!pair->name || !pair->value)
 		return "the query holds a bad percent escape";
+	for (unsigned i = 0; i < t->query_count; i++) {
+		if (!strcmp(t->query[i].name, pair->name))
+			return "the query has a parameter twice";
+	}
 	t->query_count++;
 	return NULL;
 }

@@ -37,7 +37,7 @@ static inline size_t target_memory(size_t len)
  * Refuses what is not "/path?query"; empty, "." and ".." segments, also written
  * with "%2e"; percent escapes that are cut short, not hex or a control byte;
  * bytes that RFC 3986 does not allow in the place; what does not decode to
- * UTF-8.
+ * UTF-8; a parameter given twice.
  *
  * memory: target_memory(strlen(text)) bytes that outlive ret_target.
  * Returns NULL, or what is wrong, for the person (static text).

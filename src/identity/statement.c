@@ -36,13 +36,15 @@ enum {
 #define DIGEST TEXT("digest", DIGEST_LEN_TEXT, DIGEST_LEN_TEXT)
 #define REASON TEXT("reason", 0, REASON_MAX)
 /* What every statement has, and the end of the table. */
-#define COMMON                                                                 \
+#define COMMON_OF(signer)                                                      \
 	TEXT("type", 1, 32), TEXT("authority", 1, AUTHORITY_MAX),              \
-		NAME("human"), { "at", SCHEMA_TIME, true },                    \
+		NAME(signer), { "at", SCHEMA_TIME, true },                     \
 		TEXT("nonce", NONCE_LEN, NONCE_LEN),                           \
 	{                                                                      \
 		NULL                                                           \
 	}
+#define COMMON COMMON_OF("human")
+#define COMMON_DETECTOR COMMON_OF("detector")
 
 static const struct schema rows_LOGIN[] = { COMMON };
 
@@ -103,6 +105,46 @@ static const struct schema rows_DISCLOSE[] = {
 	COMMON,
 };
 
+/* "human:NAME" or "agent:NAME". */
+static const struct schema rows_ERASE[] = {
+	TEXT("subject", 7, 80),
+	REASON,
+	COMMON,
+};
+
+static const struct schema rows_NOTICE[] = {
+	TEXT("notification", 1, ID_TEXT_MAX),
+	CHOICE("act", "retry|drop"),
+	COMMON,
+};
+
+static const struct schema rows_EXCEPTION[] = {
+	TEXT("task", 1, ID_TEXT_MAX),
+	{ "tierCap", SCHEMA_INT, true, 0, 3 },
+	{ "expires", SCHEMA_TIME, true },
+	TEXT("reason", 3, REASON_MAX),
+	COMMON,
+};
+
+static const struct schema rows_REVOKE[] = {
+	TEXT("exception", 1, ID_TEXT_MAX),
+	REASON,
+	COMMON,
+};
+
+static const struct schema rows_SIGNAL[] = {
+	NAME("kind"),
+	CHOICE("subject", "agent|task|resource"),
+	TEXT("name", 1, RESOURCE_MAX),
+	{ "target", SCHEMA_NAME, false },
+	{ "score", SCHEMA_INT, true, 0, 100 },
+	{ "expires", SCHEMA_TIME, true },
+	REASON,
+	COMMON_DETECTOR,
+};
+
+static const struct schema rows_HEARTBEAT[] = { COMMON_DETECTOR };
+
 struct type_row {
 	const char *name;
 	const char *namespace;
@@ -143,6 +185,13 @@ const char *statement_verdict_name(enum statement_verdict verdict)
 	return i < ARRAY_LEN(verdict_names) ? verdict_names[i] : "?";
 }
 
+const char *statement_signer(enum statement_type type)
+{
+	return type == STATEMENT_SIGNAL || type == STATEMENT_HEARTBEAT
+		       ? "detector"
+		       : "human";
+}
+
 json_t *statement_new(enum statement_type type, const char *authority,
 		      const char *human, int64_t now_ms)
 {
@@ -154,7 +203,7 @@ json_t *statement_new(enum statement_type type, const char *authority,
 	nonce = text_hex(slice_of(random, sizeof(random)));
 	json_set_text(body, "type", statement_type_name(type));
 	json_set_text(body, "authority", authority);
-	json_set_text(body, "human", human);
+	json_set_text(body, statement_signer(type), human);
 	json_set_time(body, "at", now_ms);
 	json_set_text(body, "nonce", nonce);
 	return body;
@@ -206,6 +255,17 @@ static bool read_body(const char *text, json_t **ret_body)
 		return false;
 	*ret_body = TAKE(body);
 	return true;
+}
+
+bool statement_claims(const json_t *signed_form, enum statement_type type)
+{
+	CLEANUP(json_put_p) json_t *body = NULL;
+	const char *text;
+	const char *signature;
+
+	return read_form(signed_form, &text, &signature) &&
+	       json_parse(slice_str(text), STATEMENT_MAX, &body) == 0 &&
+	       !strcmp(json_text(body, "type", ""), statement_type_name(type));
 }
 
 static bool is_fresh(const json_t *body, int64_t now_ms)
@@ -329,7 +389,7 @@ enum statement_verdict statement_verify(const json_t *signed_form,
 		return verdict;
 	s.text = mem_str(text);
 	s.signature = mem_str(signature);
-	s.human = json_text(s.body, "human", "");
+	s.human = json_text(s.body, statement_signer(wanted), "");
 	s.nonce = json_text(s.body, "nonce", "");
 	verdict = check_signature(&s, statement_namespace(wanted),
 				  keys(cookie, s.human));

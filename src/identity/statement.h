@@ -1,6 +1,8 @@
 /*
- * What humans sign: canonical JSON statements in SSHSIG namespaces that are
- * never interchangeable.  One row per type says its namespace and members.
+ * What humans and detectors sign: canonical JSON statements in SSHSIG
+ * namespaces that are never interchangeable.  One row per type says its
+ * namespace and members.  "human" below is whoever signs; a detector's
+ * statements name it in the member "detector".
  */
 #pragma once
 
@@ -24,7 +26,13 @@ enum {
 	ROW(CONTAIN, "contain/v1", "writ-admin")                               \
 	ROW(RELEASE, "release/v1", "writ-admin")                               \
 	ROW(DRILL, "drill/v1", "writ-admin")                                   \
-	ROW(DISCLOSE, "disclose/v1", "writ-admin")
+	ROW(DISCLOSE, "disclose/v1", "writ-admin")                             \
+	ROW(ERASE, "erase/v1", "writ-admin")                                   \
+	ROW(NOTICE, "notice/v1", "writ-admin")                                 \
+	ROW(EXCEPTION, "exception/v1", "writ-admin")                           \
+	ROW(REVOKE, "revoke/v1", "writ-admin")                                 \
+	ROW(SIGNAL, "signal/v1", "writ-signal")                                \
+	ROW(HEARTBEAT, "heartbeat/v1", "writ-signal")
 
 enum statement_type {
 #define STATEMENT_ENUM(name, text, namespace) STATEMENT_##name,
@@ -35,6 +43,13 @@ enum statement_type {
 
 const char *statement_type_name(enum statement_type type);
 const char *statement_namespace(enum statement_type type);
+
+/* The member that names who signs: "human" or "detector". */
+const char *statement_signer(enum statement_type type);
+
+/* True if signed_form holds a text that says it is of this type; nothing of it
+ * is checked. */
+bool statement_claims(const json_t *signed_form, enum statement_type type);
 
 /*
  * A fresh statement with type, authority, human, at and nonce; the caller adds

@@ -5,14 +5,9 @@
 #include "identity/svid.h"
 
 #include "base/error.h"
+#include "identity/private.h"
 
-enum {
-	MS_PER_S = 1000,
-	SIGNATURE_TRIES_MAX = 8, /* keys that a token without kid may cost */
-};
-
-/* A date no token of ours can hold; keeps the sums below from overflowing. */
-static const int64_t date_max = INT64_MAX / MS_PER_S / 4;
+enum { MS_PER_S = 1000 };
 
 static const char *const verdict_names[] = {
 	[SVID_VALID] = "valid",
@@ -26,6 +21,9 @@ static const char *const verdict_names[] = {
 	[SVID_TOO_LONG] = "lives-too-long",
 	[SVID_UNTRUSTED] = "untrusted",
 	[SVID_SIGNATURE] = "signature",
+	[SVID_ISSUER] = "issuer",
+	[SVID_AUTHORITY] = "authority",
+	[SVID_USAGE] = "key-usage",
 };
 
 const char *svid_verdict_name(enum svid_verdict verdict)
@@ -33,23 +31,6 @@ const char *svid_verdict_name(enum svid_verdict verdict)
 	size_t i = (size_t)verdict;
 
 	return i < ARRAY_LEN(verdict_names) ? verdict_names[i] : "?";
-}
-
-static enum svid_verdict from_jose(enum jose_verdict verdict)
-{
-	switch (verdict) {
-	case JOSE_VALID:
-		return SVID_VALID;
-	case JOSE_MALFORMED:
-		return SVID_MALFORMED;
-	case JOSE_HEADER:
-		return SVID_HEADER;
-	case JOSE_ALGORITHM:
-		return SVID_ALGORITHM;
-	case JOSE_BAD_SIGNATURE:
-		return SVID_SIGNATURE;
-	}
-	return SVID_MALFORMED;
 }
 
 /* What the clauses look at, and what they find. */
@@ -92,110 +73,40 @@ static enum svid_verdict check_subject(const struct check *c)
 	return SVID_VALID;
 }
 
-static bool all_texts(const json_t *array)
+static struct token_check token_of(const struct check *c)
 {
-	const json_t *value;
-	size_t i;
-
-	json_array_foreach(array, i, value) {
-		if (!json_is_string(value))
-			return false;
-	}
-	return true;
+	return (struct token_check){ c->token, c->audience, c->now_s,
+				     SVID_LIFETIME_MAX_S };
 }
 
-/* Section 3.2: one string or an array of them (RFC 7519, 4.1.3). */
+/* Section 3.2. */
 static enum svid_verdict check_audience(const struct check *c)
 {
-	const json_t *aud = json_object_get(c->token->claims, "aud");
-	bool ours;
+	const struct token_check token = token_of(c);
 
-	if (json_is_string(aud))
-		ours = !strcmp(json_string_value(aud), c->audience);
-	else
-		ours = json_is_array(aud) && all_texts(aud) &&
-		       json_has_text(aud, c->audience);
-	return ours ? SVID_VALID : SVID_AUDIENCE;
+	return token_check_audience(&token);
 }
 
-/* Reads a NumericDate in whole seconds; false if it is there but is none. */
-static bool read_date(const json_t *claims, const char *name, int64_t absent,
-		      int64_t *ret_date)
-{
-	const json_t *value = json_object_get(claims, name);
-
-	*ret_date = absent;
-	if (!value)
-		return true;
-	if (!json_is_integer(value))
-		return false;
-	*ret_date = json_integer_value(value);
-	return *ret_date >= 0 && *ret_date <= date_max;
-}
-
-/* Section 3.3, and nbf, iat of RFC 7519, 4.1.5 and 4.1.6. */
+/* Section 3.3. */
 static enum svid_verdict check_times(const struct check *c)
 {
-	const json_t *claims = c->token->claims;
-	int64_t exp, nbf, iat;
+	const struct token_check token = token_of(c);
 
-	if (!json_object_get(claims, "exp"))
-		return SVID_EXPIRED;
-	if (!read_date(claims, "exp", 0, &exp) ||
-	    !read_date(claims, "nbf", 0, &nbf) ||
-	    !read_date(claims, "iat", c->now_s, &iat))
-		return SVID_MALFORMED;
-	if (exp + SVID_LEEWAY_S <= c->now_s)
-		return SVID_EXPIRED;
-	if (nbf > c->now_s + SVID_LEEWAY_S || iat > c->now_s + SVID_LEEWAY_S)
-		return SVID_NOT_YET;
-	if (exp - iat > SVID_LIFETIME_MAX_S)
-		return SVID_TOO_LONG;
-	c->svid->expires_ms = (exp + SVID_LEEWAY_S) * MS_PER_S;
-	return SVID_VALID;
+	return token_check_times(&token, &c->svid->expires_ms);
 }
 
 static enum svid_verdict check_jti(const struct check *c)
 {
-	const json_t *jti = json_object_get(c->token->claims, "jti");
-	size_t len;
+	const struct token_check token = token_of(c);
 
-	c->svid->jti[0] = 0;
-	if (!jti)
-		return SVID_VALID;
-	len = json_string_length(jti);
-	if (!json_is_string(jti) || len >= sizeof(c->svid->jti))
-		return SVID_MALFORMED;
-	memcpy(c->svid->jti, json_string_value(jti), len + 1);
-	return SVID_VALID;
+	return token_check_jti(&token, c->svid->jti, sizeof(c->svid->jti));
 }
 
-/*
- * Only keys of the subject's own trust domain count.  A token without kid is
- * tried with each of them; the algorithm must be the key's in any case, so
- * only keys of its family are really used.
- */
+/* Only keys of the subject's own trust domain count. */
 static enum svid_verdict check_signature(const struct check *c)
 {
-	const char *kid = json_text(c->token->header, "kid", NULL);
-	struct jose_key *const *keys = trust_keys(c->trust, c->svid->id.domain);
-	enum svid_verdict verdict = SVID_UNTRUSTED;
-	int tries = 0;
-
-	for (size_t i = 0; keys && keys[i]; i++) {
-		enum jose_verdict v;
-
-		if (kid && strcmp(kid, jose_key_id(keys[i])) != 0)
-			continue;
-		v = jose_verify(c->token, keys[i]);
-		if (v == JOSE_VALID)
-			return SVID_VALID;
-		if (verdict != SVID_SIGNATURE)
-			verdict = from_jose(v);
-		if (v == JOSE_BAD_SIGNATURE && ++tries == SIGNATURE_TRIES_MAX)
-			break;
-	}
-	return verdict;
+	return token_check_signature(c->token,
+				     trust_keys(c->trust, c->svid->id.domain));
 }
 
 typedef enum svid_verdict (*clause_fn)(const struct check *c);
@@ -225,7 +136,7 @@ enum svid_verdict svid_verify(const struct trust *t, struct slice token,
 	enum jose_verdict parsed = jose_token_parse(token, &parts);
 
 	if (parsed != JOSE_VALID)
-		return from_jose(parsed);
+		return svid_from_jose(parsed);
 	ret_svid->token = digest_of(token);
 	return check_clauses(&c);
 }

@@ -1,6 +1,6 @@
 /*
- * JWT-SVID validation (SPIFFE JWT-SVID, sections 2 to 5), and SPIFFE IDs
- * (SPIFFE-ID, section 2).
+ * SVID validation: tokens (SPIFFE JWT-SVID, sections 2 to 5) and certificates
+ * (SPIFFE X509-SVID, section 5), and SPIFFE IDs (SPIFFE-ID, section 2).
  */
 #pragma once
 
@@ -34,6 +34,9 @@ enum svid_verdict {
 	SVID_TOO_LONG,	/* lives longer than SVID_LIFETIME_MAX_S */
 	SVID_UNTRUSTED, /* no bundle for the domain, or no such key */
 	SVID_SIGNATURE,
+	SVID_ISSUER,	/* no iss, or none of our issuers */
+	SVID_AUTHORITY, /* a certificate that may sign others */
+	SVID_USAGE,	/* a certificate whose key is for something else */
 };
 
 /* The reason class told to the caller, such as "expired"; never the token. */
@@ -43,7 +46,7 @@ struct svid {
 	struct spiffe_id id;
 	char jti[128];	     /* "" if the token has none */
 	int64_t expires_ms;  /* exp and the leeway */
-	struct digest token; /* of the whole token */
+	struct digest token; /* of the whole token, or of the chain */
 };
 
 /*
@@ -56,13 +59,29 @@ enum svid_verdict svid_verify(const struct trust *t, struct slice token,
 			      struct svid *ret_svid);
 
 /*
- * The same with a cache of valid tokens by hash, until they expire or their
- * domain's bundle changes; bounded, oldest first out.
+ * Validates the certificates that a peer has proved to hold the key of: DER,
+ * its own first.  The path leads to the authorities of the domain that the leaf
+ * names, and to no others.
+ *
+ * ret_svid: undefined unless the verdict is SVID_VALID; jti is "".
+ */
+enum svid_verdict x509_svid_verify(const struct trust *t,
+				   const struct slice *chain, size_t count,
+				   int64_t now_ms, struct svid *ret_svid);
+
+/*
+ * The same with a cache of valid tokens and chains by hash, until they expire
+ * or their domain's bundle changes; bounded, oldest first out.  A key that the
+ * bundle does not have makes it be fetched early.
  */
 struct svid_cache;
 struct svid_cache *svid_cache_new(size_t entries);
 void svid_cache_free(struct svid_cache *c);
 DEFINE_CLEANUP(struct svid_cache *, svid_cache_free)
-enum svid_verdict svid_cache_verify(struct svid_cache *c, const struct trust *t,
+enum svid_verdict svid_cache_verify(struct svid_cache *c, struct trust *t,
 				    struct slice token, const char *audience,
 				    int64_t now_ms, struct svid *ret_svid);
+enum svid_verdict svid_cache_verify_x509(struct svid_cache *c, struct trust *t,
+					 const struct slice *chain,
+					 size_t count, int64_t now_ms,
+					 struct svid *ret_svid);

@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "identity/private.h"
 
 struct entry {
 	struct digest token;
@@ -127,24 +128,62 @@ static bool recall(const struct entry *e, const struct trust *t, int64_t now_ms,
 	return true;
 }
 
-enum svid_verdict svid_cache_verify(struct svid_cache *c, const struct trust *t,
+/* Finds what is known of a digest; drops it if it does not hold any more. */
+static bool look_up(struct svid_cache *c, const struct trust *t,
+		    const struct digest *digest, const char *audience,
+		    int64_t now_ms, struct svid *ret_svid)
+{
+	uint32_t *link = find(c, digest);
+	const struct entry *e;
+
+	if (!*link)
+		return false;
+	e = &c->ring[*link - 1];
+	if (!strcmp(e->audience, audience) && recall(e, t, now_ms, ret_svid))
+		return true;
+	drop(c, link);
+	return false;
+}
+
+/* Keeps what is valid, and has a bundle without its key fetched early. */
+static void note(struct svid_cache *c, struct trust *t, const char *audience,
+		 enum svid_verdict verdict, const struct svid *svid)
+{
+	if (verdict == SVID_VALID)
+		put(c, t, audience, svid);
+	if (verdict == SVID_UNTRUSTED)
+		trust_hurry(t, svid->id.domain);
+}
+
+enum svid_verdict svid_cache_verify(struct svid_cache *c, struct trust *t,
 				    struct slice token, const char *audience,
 				    int64_t now_ms, struct svid *ret_svid)
 {
 	struct digest digest = digest_of(token);
-	uint32_t *link = find(c, &digest);
 	enum svid_verdict verdict;
 
-	if (*link) {
-		const struct entry *e = &c->ring[*link - 1];
-
-		if (!strcmp(e->audience, audience) &&
-		    recall(e, t, now_ms, ret_svid))
-			return SVID_VALID;
-		drop(c, link);
-	}
+	if (look_up(c, t, &digest, audience, now_ms, ret_svid))
+		return SVID_VALID;
 	verdict = svid_verify(t, token, audience, now_ms, ret_svid);
-	if (verdict == SVID_VALID)
-		put(c, t, audience, ret_svid);
+	note(c, t, audience, verdict, ret_svid);
+	return verdict;
+}
+
+/* A chain is kept under no audience, which no token has. */
+enum svid_verdict svid_cache_verify_x509(struct svid_cache *c, struct trust *t,
+					 const struct slice *chain,
+					 size_t count, int64_t now_ms,
+					 struct svid *ret_svid)
+{
+	struct digest digest;
+	enum svid_verdict verdict;
+
+	if (count == 0 || count > X509_CHAIN_MAX)
+		return SVID_MALFORMED;
+	digest = chain_digest(chain, count);
+	if (look_up(c, t, &digest, "", now_ms, ret_svid))
+		return SVID_VALID;
+	verdict = x509_svid_verify(t, chain, count, now_ms, ret_svid);
+	note(c, t, "", verdict, ret_svid);
 	return verdict;
 }

@@ -1,23 +1,18 @@
 #include "identity/trust.h"
 
-#include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "crypto/digest.h"
-
-struct domain {
-	char *name;	/* owned */
-	char *file;	/* owned */
-	char *stamp;	/* owned: of the file when last read; NULL: no file */
-	bool looked_at; /* stamp is set */
-	uint64_t generation;
-	struct digest content;	/* of the good bundle */
-	struct jose_key **keys; /* owned: of the good bundle; NULL: none yet */
-};
+#include "identity/domain.h"
+#include "identity/issuer.h"
+#include "identity/private.h"
 
 struct trust {
-	struct domain *domains;
-	size_t count;
+	struct trust_means means;
+	char *folder; /* owned */
+	struct domain **domains;
+	size_t domain_count;
+	struct issuer **issuers;
+	size_t issuer_count;
 	uint64_t last_generation;
 };
 
@@ -26,90 +21,115 @@ struct trust *trust_new(void)
 	return mem_new(struct trust);
 }
 
-static void clear_domain(struct domain *d)
+/* A folder that cannot be made is told with the first bundle to be kept. */
+void trust_use(struct trust *t, const struct trust_means *means)
 {
-	free(d->name);
-	free(d->file);
-	free(d->stamp);
-	bundle_keys_free(d->keys);
+	free(t->folder);
+	t->folder =
+		means->folder ? mem_format("%s/trust", means->folder) : NULL;
+	t->means = (struct trust_means){ means->transfers, t->folder };
+	if (t->folder)
+		discard(file_make_folder(t->folder));
 }
 
-static void free_domains(struct domain *domains, size_t count)
+uint64_t trust_next_generation(struct trust *t)
 {
-	for (size_t i = 0; i < count; i++)
-		clear_domain(&domains[i]);
+	return ++t->last_generation;
+}
+
+static void free_all(struct domain **domains, size_t domain_count,
+		     struct issuer **issuers, size_t issuer_count)
+{
+	for (size_t i = 0; i < domain_count; i++)
+		domain_free(domains[i]);
+	for (size_t i = 0; i < issuer_count; i++)
+		issuer_free(issuers[i]);
 	free(domains);
+	free(issuers);
 }
 
 void trust_free(struct trust *t)
 {
 	if (!t)
 		return;
-	free_domains(t->domains, t->count);
+	free_all(t->domains, t->domain_count, t->issuers, t->issuer_count);
+	free(t->folder);
 	free(t);
 }
 
-static struct domain *find(const struct trust *t, const char *name)
+static struct domain **find_domain(const struct trust *t, const char *name)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		if (!strcmp(t->domains[i].name, name))
+	for (size_t i = 0; i < t->domain_count; i++) {
+		if (t->domains[i] && !strcmp(domain_name(t->domains[i]), name))
 			return &t->domains[i];
 	}
 	return NULL;
 }
 
-static void add_fault(json_t *faults, const struct domain *d)
+static struct issuer **find_issuer(const struct trust *t, const char *name)
 {
-	CLEANUP(mem_free_p)
-	char *text = mem_format("trust domain %s: %s: %s", d->name, d->file,
-				error_message());
-
-	json_array_append_new(faults, json_string(text));
+	for (size_t i = 0; i < t->issuer_count; i++) {
+		if (t->issuers[i] && !strcmp(issuer_name(t->issuers[i]), name))
+			return &t->issuers[i];
+	}
+	return NULL;
 }
 
-/* Takes the file's content as the domain's bundle.  ret_changed: untouched if
- * the content is what it was. */
-static int read_bundle(struct trust *t, struct domain *d, bool *ret_changed)
+/* The domain of old that spec describes, or a new one. */
+static struct domain *take_domain(struct trust *t, const struct trust *old,
+				  const json_t *spec)
 {
-	CLEANUP(buf_clear) struct buf text = BUF_INIT(JOSE_SET_MAX);
-	struct jose_key **keys;
-	struct digest content;
+	struct domain **place =
+		find_domain(old, json_text(spec, "trustDomain", ""));
+	struct domain *d;
 
-	TRY(file_read(d->file, &text));
-	content = digest_of(buf_slice(&text));
-	if (d->keys && digest_equals(&content, &d->content))
-		return 0;
-	TRY(bundle_parse(buf_slice(&text), &keys));
-	bundle_keys_free(d->keys);
-	d->keys = keys;
-	d->content = content;
-	d->generation = ++t->last_generation;
-	*ret_changed = true;
-	return 0;
+	if (place && json_equal(domain_spec(*place), spec))
+		return TAKE(*place);
+	d = domain_new(t, &t->means, spec);
+	if (place)
+		domain_inherit(d, *place);
+	return d;
 }
 
-static bool same_stamp(const char *a, const char *b)
+static struct issuer *take_issuer(struct trust *t, const struct trust *old,
+				  const json_t *spec)
 {
-	if (!a || !b)
-		return a == b;
-	return !strcmp(a, b);
+	struct issuer **place = find_issuer(
+		old, json_text(json_object_in(spec, "oidc"), "issuer", ""));
+
+	if (place && json_equal(issuer_spec(*place), spec))
+		return TAKE(*place);
+	return issuer_new(&t->means, spec);
 }
 
-/* Reads the file if it is not as it was.  The stamp is taken first: a file that
- * changes while we read it is read once more the next time. */
-static bool look_at(struct trust *t, struct domain *d, json_t *faults)
+/* A name that is there twice has been refused when the manifest was applied;
+ * here the first one counts. */
+static void add(struct trust *t, const struct trust *old, const json_t *spec)
 {
-	CLEANUP(mem_free_p) char *stamp = file_stamp(d->file);
-	bool changed = false;
+	const char *domain = json_text(spec, "trustDomain", NULL);
 
-	if (d->looked_at && same_stamp(stamp, d->stamp))
-		return false;
-	free(d->stamp);
-	d->stamp = TAKE(stamp);
-	d->looked_at = true;
-	if (read_bundle(t, d, &changed) < 0)
-		add_fault(faults, d);
-	return changed;
+	if (domain && !find_domain(t, domain))
+		t->domains[t->domain_count++] = take_domain(t, old, spec);
+	if (!domain && json_object_in(spec, "oidc"))
+		t->issuers[t->issuer_count++] = take_issuer(t, old, spec);
+}
+
+void trust_set(struct trust *t, const json_t *specs, json_t **ret_faults)
+{
+	const struct trust old = *t;
+	const json_t *spec;
+	size_t at;
+
+	t->domains =
+		mem_array(json_array_size(specs) + 1, sizeof(struct domain *));
+	t->issuers =
+		mem_array(json_array_size(specs) + 1, sizeof(struct issuer *));
+	t->domain_count = 0;
+	t->issuer_count = 0;
+	json_array_foreach(specs, at, spec)
+		add(t, &old, spec);
+	free_all(old.domains, old.domain_count, old.issuers, old.issuer_count);
+	discard(trust_refresh(t, ret_faults));
 }
 
 bool trust_refresh(struct trust *t, json_t **ret_faults)
@@ -117,53 +137,80 @@ bool trust_refresh(struct trust *t, json_t **ret_faults)
 	CLEANUP(json_put_p) json_t *faults = json_array();
 	bool changed = false;
 
-	for (size_t i = 0; i < t->count; i++)
-		changed |= look_at(t, &t->domains[i], faults);
+	for (size_t i = 0; i < t->domain_count; i++)
+		changed |= domain_refresh(t->domains[i], faults);
+	for (size_t i = 0; i < t->issuer_count; i++)
+		changed |= issuer_refresh(t->issuers[i], faults);
 	if (ret_faults)
 		*ret_faults = TAKE(faults);
 	return changed;
 }
 
-/* Moves what the old domain of this name knows into d. */
-static void inherit(const struct trust *t, struct domain *d)
-{
-	struct domain *old = find(t, d->name);
-
-	if (!old)
-		return;
-	d->keys = TAKE(old->keys);
-	d->content = old->content;
-	d->generation = old->generation;
-}
-
-void trust_set(struct trust *t, const json_t *domains, json_t **ret_faults)
-{
-	size_t count = json_array_size(domains);
-	struct domain *fresh = mem_array(count, sizeof(*fresh));
-
-	for (size_t i = 0; i < count; i++) {
-		const json_t *row = json_array_get(domains, i);
-
-		fresh[i].name = mem_str(json_text(row, "trustDomain", ""));
-		fresh[i].file = mem_str(json_text(row, "bundleFile", ""));
-		inherit(t, &fresh[i]);
-	}
-	free_domains(t->domains, t->count);
-	t->domains = fresh;
-	t->count = count;
-	discard(trust_refresh(t, ret_faults));
-}
-
 uint64_t trust_generation(const struct trust *t, const char *domain)
 {
-	const struct domain *d = find(t, domain);
+	struct domain **place = find_domain(t, domain);
 
-	return d ? d->generation : 0;
+	return place ? domain_generation(*place) : 0;
+}
+
+static const struct bundle *bundle_of(const struct trust *t, const char *domain)
+{
+	struct domain **place = find_domain(t, domain);
+
+	return place ? domain_bundle(*place) : NULL;
 }
 
 struct jose_key *const *trust_keys(const struct trust *t, const char *domain)
 {
-	const struct domain *d = find(t, domain);
+	const struct bundle *bundle = bundle_of(t, domain);
 
-	return d ? d->keys : NULL;
+	return bundle ? bundle->keys : NULL;
+}
+
+const struct x509_roots *trust_roots(const struct trust *t, const char *domain)
+{
+	const struct bundle *bundle = bundle_of(t, domain);
+
+	return bundle ? bundle->roots : NULL;
+}
+
+int64_t trust_certificate_longest_s(const struct trust *t, const char *domain)
+{
+	struct domain **place = find_domain(t, domain);
+
+	return place ? domain_certificate_longest_s(*place) : 0;
+}
+
+void trust_hurry(struct trust *t, const char *name)
+{
+	struct domain **domain = find_domain(t, name);
+	struct issuer **issuer = find_issuer(t, name);
+
+	if (domain)
+		domain_hurry(*domain);
+	if (issuer)
+		issuer_hurry(*issuer);
+}
+
+const struct issuer *trust_issuer(const struct trust *t, const char *name)
+{
+	struct issuer **place = find_issuer(t, name);
+
+	return place ? *place : NULL;
+}
+
+bool trust_has_issuers(const struct trust *t)
+{
+	return t->issuer_count > 0;
+}
+
+json_t *trust_health(const struct trust *t)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < t->domain_count; i++)
+		json_array_append_new(rows, domain_health(t->domains[i]));
+	for (size_t i = 0; i < t->issuer_count; i++)
+		json_array_append_new(rows, issuer_health(t->issuers[i]));
+	return rows;
 }

@@ -1,44 +1,73 @@
 /*
- * Trust domains and their bundles: which keys may speak for a SPIFFE trust
- * domain (SPIFFE Trust Domain and Bundle, section 4).  Bundles are read from
- * files and read again when the file changes.  A bundle that cannot be read
- * leaves the last good one in place; a domain that never had one is untrusted.
+ * Whom writd believes about who calls: SPIFFE trust domains with their bundles,
+ * and OIDC issuers with their key sets.  A domain's keys speak for that domain
+ * alone; nothing is ever merged.
+ *
+ * Bundles come from files, read again when they change, or from bundle
+ * endpoints (SPIFFE Federation, section 5); key sets are found by discovery
+ * (OpenID Connect Discovery 1.0, section 4; RFC 8414).  A document that cannot
+ * be read or fetched leaves the last good one in place; one that was fetched
+ * counts until it is older than its manifest's "staleAfter".
  */
 #pragma once
 
 #include "base/json.h"
 #include "crypto/jose.h"
+#include "crypto/x509.h"
 
 struct trust;
+struct transfers;
+
+/* How documents are fetched and where the last good ones are kept. */
+struct trust_means {
+	struct transfers *transfers; /* borrowed; NULL: nothing is fetched */
+	const char *folder; /* copied; NULL: nothing outlives the process */
+};
 
 struct trust *trust_new(void);
 void trust_free(struct trust *t);
 DEFINE_CLEANUP(struct trust *, trust_free)
 
-/*
- * Replaces the set of domains: array of {"trustDomain", "bundleFile"}.  Domains
- * that stay keep their bundle.
- * ret_faults: owned array of texts, one per domain whose bundle is not usable.
- */
-void trust_set(struct trust *t, const json_t *domains, json_t **ret_faults);
+/* Before the first trust_set(). */
+void trust_use(struct trust *t, const struct trust_means *means);
 
-/* Looks whether files changed and reads them; call it about once a second.  A
- * fault is told once, when its file is read, not again at each call.  Faults
- * are dropped where ret_faults is NULL. Returns true if any bundle changed
- * (cached verdicts of its domain are dropped by svid.c through
- * trust_generation()). */
+/*
+ * Replaces what is trusted: array of specs of TrustDomain.  What stays as it
+ * was keeps its bundle or key set.
+ * ret_faults: owned array of texts, one for each document that is not usable;
+ * may be NULL.
+ */
+void trust_set(struct trust *t, const json_t *specs, json_t **ret_faults);
+
+/* Looks whether files changed and fetches are due; call it about once a second.
+ * A fault is told once, not again at each call.  Faults are dropped where
+ * ret_faults is NULL.  Returns true if any keys changed (cached verdicts are
+ * dropped by svid.c through trust_generation()). */
 bool trust_refresh(struct trust *t, json_t **ret_faults);
 
 /* Changes whenever the keys of the domain do; 0 for an unknown domain. */
 uint64_t trust_generation(const struct trust *t, const char *domain);
 
-/* Reads a SPIFFE bundle document.  Unknown kty/use are ignored, a jwt-svid key
- * without kid is refused.
- * ret_keys: owned array of owned keys with use "jwt-svid", NULL-terminated;
- * released with bundle_keys_free().
- * Errors: ERR_SYNTAX, ERR_LIMIT. */
-MUST_USE int bundle_parse(struct slice text, struct jose_key ***ret_keys);
-void bundle_keys_free(struct jose_key **keys);
-
-/* Keys of a domain, NULL-terminated and borrowed; NULL for an unknown one. */
+/* Keys of a domain for JWT-SVIDs, NULL-terminated and borrowed; NULL for an
+ * unknown one, and for one whose bundle is too old. */
 struct jose_key *const *trust_keys(const struct trust *t, const char *domain);
+
+/* The same: its authorities for X.509-SVIDs. */
+const struct x509_roots *trust_roots(const struct trust *t, const char *domain);
+
+/* How long a certificate of the domain may live, seconds. */
+int64_t trust_certificate_longest_s(const struct trust *t, const char *domain);
+
+/* A key that the domain's (or issuer's) document does not have is asked for:
+ * the document is fetched early, within limits. */
+void trust_hurry(struct trust *t, const char *domain);
+
+/* An OIDC issuer, by its exact name; NULL if it is none of ours.  Borrowed
+ * until the next trust_set(). */
+struct issuer;
+const struct issuer *trust_issuer(const struct trust *t, const char *issuer);
+bool trust_has_issuers(const struct trust *t);
+
+/* [{"name", "kind", "source", "usable", "fetched" (time), "trouble"}]; owned.
+ */
+json_t *trust_health(const struct trust *t);

@@ -35,6 +35,7 @@ struct search {
 	const struct policy_bundle *bundle;
 	const struct policy_world *world;
 	const json_t *ask;
+	const struct policy_question *typed; /* NULL: the ask alone */
 	const struct policy_people *people;
 	struct question question;
 	unsigned evaluations; /* beside the question's own */
@@ -245,13 +246,30 @@ static json_t *approve_ask(const struct search *s, const char *human,
 	return ask;
 }
 
+static int open_approve(const struct search *s, const char *human,
+			const char *group, struct question *ret_question)
+{
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	struct writ_cedar_error error;
+	int r = WRIT_CEDAR_GENERAL;
+
+	if (s->typed)
+		r = writ_cedar_question_approve(
+			s->bundle->snapshot, s->world ? s->world->world : NULL,
+			s->typed, human, group, true, &ret_question->query,
+			&error);
+	if (r != WRIT_CEDAR_GENERAL)
+		return engine_error(r, &error);
+	ask = approve_ask(s, human, group);
+	return question_open(s->bundle, s->world, ask, ret_question);
+}
+
 static int may_approve(struct search *s, const char *human, const char *group,
 		       bool *ret_may)
 {
 	CLEANUP(question_close) struct question q = { 0 };
-	CLEANUP(json_put_p) json_t *ask = approve_ask(s, human, group);
 	struct writ_cedar_answer answer;
-	int r = question_open(s->bundle, s->world, ask, &q);
+	int r = open_approve(s, human, group, &q);
 
 	*ret_may = false;
 	/* A bundle without Approve lets nobody approve. */
@@ -444,27 +462,88 @@ static int find_remedies(struct search *s, struct policy_verdict *v)
 	return 0;
 }
 
+static int open_question(struct search *s)
+{
+	bool general = true;
+
+	if (s->typed)
+		TRY(question_open_typed(s->bundle, s->world, s->typed, &general,
+					&s->question));
+	if (!general)
+		return 0;
+	s->typed = NULL;
+	return question_open(s->bundle, s->world, s->ask, &s->question);
+}
+
+/* Whether what is denied would stand as advice. */
+static bool stands_as_advice(struct search *s)
+{
+	static const struct writ_cedar_variant advice = { .mode = "recommend" };
+	const json_t *context = json_object_get(s->ask, "context");
+	const json_t *mode = entity_in(json_object_get(context, "mode"));
+	struct writ_cedar_answer answer;
+	struct writ_cedar_error error;
+
+	return !strcmp(json_text(mode, "id", ""), "execute") &&
+	       writ_cedar_query_run(s->question.query, &advice, POLICY_BOTH,
+				    &answer, &error) == 0 &&
+	       answer.allow;
+}
+
+/* What shadows say is told and nothing else: not even an error of theirs is
+ * one of the decision. */
+static void tell_shadows(struct search *s, struct policy_verdict *v)
+{
+	const struct writ_cedar_shadow *list;
+	struct writ_cedar_error error;
+	size_t count;
+
+	if (!s->question.query ||
+	    writ_cedar_query_shadows(s->question.query, &list, &count,
+				     &error) != 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(v->shadows,
+				      json_pack("{s:s, s:s}", "id", list[i].id,
+						"would", list[i].would));
+}
+
 static int decide(struct search *s, struct policy_verdict *v)
 {
 	struct writ_cedar_answer answer;
 
-	TRY(question_open(s->bundle, s->world, s->ask, &s->question));
+	TRY(open_question(s));
 	TRY(question_ask(&s->question, NULL, POLICY_BOTH, &answer));
 	say(v, answer.allow ? POLICY_ALLOW : POLICY_DENY, &answer);
 	if (answer.allow)
 		return 0;
-	return find_remedies(s, v);
+	TRY(find_remedies(s, v));
+	if (v->decision == POLICY_DENY)
+		v->as_advice = stands_as_advice(s);
+	return 0;
 }
 
 int policy_decide(const struct policy_bundle *b, const struct policy_world *w,
 		  const json_t *ask, const struct policy_people *people,
 		  struct policy_verdict *ret_verdict)
 {
+	return policy_decide_typed(b, w, ask, NULL, people, ret_verdict);
+}
+
+int policy_decide_typed(const struct policy_bundle *b,
+			const struct policy_world *w, const json_t *ask,
+			const struct policy_question *typed,
+			const struct policy_people *people,
+			struct policy_verdict *ret_verdict)
+{
 	CLEANUP(clear_search)
-	struct search s = {
-		.bundle = b, .world = w, .ask = ask, .people = people
-	};
-	struct policy_verdict v = { .requires = json_object() };
+	struct search s = { .bundle = b,
+			    .world = w,
+			    .ask = ask,
+			    .typed = typed,
+			    .people = people };
+	struct policy_verdict v = { .requires = json_object(),
+				    .shadows = json_array() };
 	int r = decide(&s, &v);
 
 	if (r < 0) {
@@ -473,9 +552,11 @@ int policy_decide(const struct policy_bundle *b, const struct policy_world *w,
 		json_object_clear(v.requires);
 		v.decision = POLICY_DENY;
 		v.nobody = false;
+		v.as_advice = false;
 		v.policies = json_array();
 		v.errors = json_pack("[s]", "request");
 	}
+	tell_shadows(&s, &v);
 	v.evaluations = s.question.evaluations + s.evaluations;
 	*ret_verdict = v;
 	return r;
@@ -486,5 +567,6 @@ void policy_verdict_clear(struct policy_verdict *v)
 	json_decref(v->policies);
 	json_decref(v->errors);
 	json_decref(v->requires);
+	json_decref(v->shadows);
 	*v = (struct policy_verdict){ 0 };
 }

@@ -20,6 +20,7 @@ struct policy_bundle {
 	json_t *files; /* as built from */
 	json_t *about; /* writ_cedar_describe() */
 	json_t *by_id; /* id -> element of about.policies */
+	json_t *links; /* id of a link -> element of its template */
 	unsigned references;
 };
 
@@ -27,6 +28,18 @@ struct policy_world {
 	struct writ_cedar_world *world;
 	unsigned references;
 };
+
+/*
+ * Copies that share all they can.  Without: a policy, invariant or template is
+ * not there.  Watched: which policies decide is noted, also by copies of it.
+ * Errors: ERR_BROKEN.
+ */
+MUST_USE int bundle_without(const struct policy_bundle *b, const char *id,
+			    struct policy_bundle **ret_less);
+MUST_USE int bundle_watch(const struct policy_bundle *b,
+			  struct policy_bundle **ret_watched);
+/* What was noted since the last time: owned array of ids. */
+MUST_USE int bundle_watched(const struct policy_bundle *b, json_t **ret_ids);
 
 /* A question ready to be asked often. */
 struct question {
@@ -42,6 +55,16 @@ MUST_USE int question_open(const struct policy_bundle *b,
 			   const struct policy_world *w, const json_t *ask,
 			   struct question *ret_question);
 void question_close(struct question *q);
+
+/*
+ * The same from typed facts; *ret_general instead where they do not do and the
+ * ask must be put in its general form.
+ */
+MUST_USE int question_open_typed(const struct policy_bundle *b,
+				 const struct policy_world *w,
+				 const struct policy_question *typed,
+				 bool *ret_general,
+				 struct question *ret_question);
 
 /*
  * Asks it, or a variant of it.

@@ -44,6 +44,7 @@ static int describe(struct policy_bundle *b)
 			 &error));
 	TRY(take_json(text, &b->about));
 	b->by_id = json_object();
+	b->links = json_object();
 	list = json_object_get(b->about, "policies");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *policy = json_array_get(list, i);
@@ -109,26 +110,87 @@ void policy_bundle_unref(struct policy_bundle *b)
 	json_decref(b->files);
 	json_decref(b->about);
 	json_decref(b->by_id);
+	json_decref(b->links);
 	free(b);
+}
+
+/* Everything of b but its snapshot, which is still to be made. */
+static struct policy_bundle *copy_of(const struct policy_bundle *b)
+{
+	struct policy_bundle *copy = mem_new(struct policy_bundle);
+
+	copy->references = 1;
+	copy->digest = b->digest;
+	copy->files = json_incref(b->files);
+	copy->about = json_incref(b->about);
+	copy->by_id = json_incref(b->by_id);
+	copy->links = json_copy(b->links);
+	return copy;
+}
+
+int bundle_without(const struct policy_bundle *b, const char *id,
+		   struct policy_bundle **ret_less)
+{
+	CLEANUP(policy_bundle_unref_p) struct policy_bundle *less = copy_of(b);
+	struct writ_cedar_error error;
+	int r = writ_cedar_without(b->snapshot, id, &less->snapshot, &error);
+
+	TRY(engine_error(r, &error));
+	*ret_less = TAKE(less);
+	return 0;
+}
+
+int bundle_watch(const struct policy_bundle *b,
+		 struct policy_bundle **ret_watched)
+{
+	CLEANUP(policy_bundle_unref_p)
+	struct policy_bundle *watched = copy_of(b);
+	struct writ_cedar_error error;
+	int r = writ_cedar_watch(b->snapshot, &watched->snapshot, &error);
+
+	TRY(engine_error(r, &error));
+	*ret_watched = TAKE(watched);
+	return 0;
+}
+
+int bundle_watched(const struct policy_bundle *b, json_t **ret_ids)
+{
+	struct writ_cedar_error error;
+	char *text = NULL;
+
+	TRY(engine_error(writ_cedar_watched(b->snapshot, &text, &error),
+			 &error));
+	return take_json(text, ret_ids);
+}
+
+/* What people are told of a link is what its template says. */
+static void describe_links(struct policy_bundle *linked, const json_t *links)
+{
+	const json_t *link;
+	size_t at;
+
+	json_array_foreach(links, at, link) {
+		const char *template = json_text(link, "template", "");
+
+		json_object_set(linked->links, json_text(link, "id", ""),
+				json_object_get(linked->by_id, template));
+	}
 }
 
 int policy_bundle_link(struct policy_bundle *b, const json_t *links,
 		       struct policy_bundle **ret_linked)
 {
 	CLEANUP(policy_bundle_unref_p)
-	struct policy_bundle *linked = mem_new(struct policy_bundle);
+	struct policy_bundle *linked = copy_of(b);
 	CLEANUP(buf_clear) struct buf packed = BUF_INIT(POLICY_FILES_MAX);
 	struct writ_cedar_error error;
 	int r;
 
-	linked->references = 1;
-	linked->digest = b->digest;
-	linked->files = json_incref(b->files);
 	TRY(pack_json(&packed, links));
 	r = writ_cedar_link(b->snapshot, packed.data, packed.len,
 			    &linked->snapshot, &error);
 	TRY(engine_error(r, &error));
-	TRY(describe(linked));
+	describe_links(linked, links);
 	*ret_linked = TAKE(linked);
 	return 0;
 }
@@ -138,31 +200,51 @@ const struct digest *policy_bundle_digest(const struct policy_bundle *b)
 	return &b->digest;
 }
 
+static const json_t *about_of(const struct policy_bundle *b, const char *id)
+{
+	const json_t *link = json_object_get(b->links, id);
+
+	return link ? link : json_object_get(b->by_id, id);
+}
+
 const char *policy_title(const struct policy_bundle *b, const char *id)
 {
-	return json_text(json_object_get(b->by_id, id), "title", NULL);
+	return json_text(about_of(b, id), "title", NULL);
 }
 
 const char *policy_text(const struct policy_bundle *b, const char *id)
 {
-	return json_text(json_object_get(b->by_id, id), "text", NULL);
+	return json_text(about_of(b, id), "text", NULL);
+}
+
+size_t policy_count(const struct policy_bundle *b)
+{
+	return json_array_size(json_object_get(b->about, "policies"));
+}
+
+static void show(json_t *list, const char *id, const json_t *policy)
+{
+	json_t *shown = json_object();
+
+	json_set_text(shown, "id", id);
+	json_set_text(shown, "title", json_text(policy, "title", NULL));
+	json_set_text(shown, "effect", json_text(policy, "effect", NULL));
+	if (!strcmp(json_text(policy, "set", ""), "shadows"))
+		json_set_flag(shown, "shadow", true);
+	json_array_append_new(list, shown);
 }
 
 json_t *policy_list(const struct policy_bundle *b)
 {
-	json_t *known = json_object_get(b->about, "policies");
 	json_t *list = json_array();
+	const char *id;
+	const json_t *policy;
+	size_t at;
 
-	for (size_t i = 0; i < json_array_size(known); i++) {
-		json_t *policy = json_array_get(known, i);
-		json_t *shown = json_object();
-
-		json_set_text(shown, "id", json_text(policy, "id", NULL));
-		json_set_text(shown, "title", json_text(policy, "title", NULL));
-		json_set_text(shown, "effect",
-			      json_text(policy, "effect", NULL));
-		json_array_append_new(list, shown);
-	}
+	json_array_foreach(json_object_get(b->about, "policies"), at, policy)
+		show(list, json_text(policy, "id", NULL), policy);
+	json_object_foreach(b->links, id, policy)
+		show(list, id, policy);
 	return list;
 }
 
@@ -218,6 +300,24 @@ int question_open(const struct policy_bundle *b, const struct policy_world *w,
 	TRY(pack_json(&packed, ask));
 	r = writ_cedar_query_new(b->snapshot, w ? w->world : NULL, packed.data,
 				 packed.len, &q.query, &error);
+	TRY(engine_error(r, &error));
+	*ret_question = q;
+	return 0;
+}
+
+int question_open_typed(const struct policy_bundle *b,
+			const struct policy_world *w,
+			const struct policy_question *typed, bool *ret_general,
+			struct question *ret_question)
+{
+	struct writ_cedar_error error;
+	struct question q = { 0 };
+	int r = writ_cedar_question_new(b->snapshot, w ? w->world : NULL, typed,
+					&q.query, &error);
+
+	*ret_general = r == WRIT_CEDAR_GENERAL;
+	if (*ret_general)
+		return 0;
 	TRY(engine_error(r, &error));
 	*ret_question = q;
 	return 0;

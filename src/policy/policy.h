@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "policy/question.h"
 
 /* ---- bundles ---------------------------------------------------------------
  */
@@ -20,7 +21,8 @@ struct policy_bundle;
 
 /*
  * Builds a bundle from {"schema": text, "policies": {file: text}, "invariants":
- * text, "templates": text}.
+ * text, "templates": text}.  Policies of shadow.cedar and *.shadow.cedar are
+ * shadows: evaluated beside the others and told of, never obeyed.
  *
  * ret_bundle: owned, NULL when there are faults.
  * ret_faults: owned array of {"policy"?, "file"?, "line"?, "detail"}; warnings
@@ -41,18 +43,31 @@ const struct digest *policy_bundle_digest(const struct policy_bundle *b);
  * no such policy. */
 const char *policy_title(const struct policy_bundle *b, const char *id);
 const char *policy_text(const struct policy_bundle *b, const char *id);
-/* Owned array of {"id", "title", "effect"}. */
+/* Policies, invariants, templates and shadows; without links. */
+size_t policy_count(const struct policy_bundle *b);
+/* Owned array of {"id", "title", "effect", "shadow"?: true}. */
 json_t *policy_list(const struct policy_bundle *b);
 
 /*
  * Runs scenarios (policy/scenarios.json's form) against a bundle.
  *
- * mutants: also delete each policy in turn; one that no scenario notices is a
- *   fault.
- * ret_report: owned {"scenarios": n, "faults": [{"scenario", "detail"}]}.
+ * mutants: also delete each policy, invariant and template in turn; one without
+ *   which no scenario fails is a fault.
+ * ret_report: owned {"scenarios": n, "faults": [{"scenario" or "policy",
+ *   "detail"}]}.
  */
 MUST_USE int policy_test(const struct policy_bundle *b, const json_t *scenarios,
 			 bool mutants, json_t **ret_report);
+
+/* Told while mutants are tried; done of total policies.  Returns false to give
+ * up, which is a fault. */
+typedef bool (*policy_progress_fn)(void *cookie, size_t done, size_t total);
+
+/* The same with word of its progress; progress may be NULL. */
+MUST_USE int policy_test_slowly(const struct policy_bundle *b,
+				const json_t *scenarios, bool mutants,
+				policy_progress_fn progress, void *cookie,
+				json_t **ret_report);
 
 /* ---- the world: entities that many asks share -------------------------------
  */
@@ -116,10 +131,14 @@ enum policy_decision { POLICY_DENY, POLICY_PENDING, POLICY_ALLOW };
 struct policy_verdict {
 	enum policy_decision decision;
 	bool nobody;	  /* denied because nobody may approve */
+	bool as_advice;	  /* denied, and allowed in mode recommend */
 	json_t *policies; /* owned array of ids */
 	json_t *errors;	  /* owned array of ids */
 	json_t *requires; /* owned {"approvals": {group: n}, "evidence": [],
 			     "maxTtl": duration}; members absent when empty */
+	json_t *shadows;  /* owned array of {"id", "would": "forbid", "permit"
+			     or "error"}: shadows that hold; nothing of the
+			     above comes from them */
 	unsigned evaluations;
 };
 void policy_verdict_clear(struct policy_verdict *v);
@@ -134,6 +153,37 @@ MUST_USE int policy_decide(const struct policy_bundle *b,
 			   const struct policy_world *w, const json_t *ask,
 			   const struct policy_people *people,
 			   struct policy_verdict *ret_verdict);
+
+/*
+ * The same with typed facts beside the ask, which says the same in JSON: then
+ * the ask is only read, and nothing is parsed.  typed may be NULL.
+ */
+MUST_USE int policy_decide_typed(const struct policy_bundle *b,
+				 const struct policy_world *w,
+				 const json_t *ask,
+				 const struct policy_question *typed,
+				 const struct policy_people *people,
+				 struct policy_verdict *ret_verdict);
+
+/*
+ * What a bundle would say of a question that was decided before: a pure
+ * function of its arguments.
+ *
+ * facts: the ask as it was kept with the decision.
+ * decided: what was decided, {"route"?, "policies"?: [ids or {"id"}]}.
+ * ret_replay: owned {"decision": "allow|pending|deny", "policies": [ids],
+ *   "errors"?, "requires"?, "shadow"?, "route", "was": route, "changed": bool}.
+ *   The route is what the decision comes to: deny, approval, auto, recommend; a
+ *   time that must be lowered first is lowered, as when a request is decided.
+ *   It is "changed" if the route is another one.
+ * Errors: ERR_SYNTAX for facts the bundle's schema does not know: the replay
+ *   then is a deny.
+ */
+MUST_USE int policy_replay(const struct policy_bundle *b,
+			   const struct policy_world *w, const json_t *facts,
+			   const json_t *decided,
+			   const struct policy_people *people,
+			   json_t **ret_replay);
 
 /* The engine's name and version, such as "cedar-policy 4.13.0". */
 const char *policy_engine(void);

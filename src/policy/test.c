@@ -15,12 +15,18 @@ struct run {
 	const json_t *file;
 	json_t *faults;	 /* owned array */
 	json_t *decided; /* owned object: ids that decided a scenario */
+	/* Owned object: ids that decided some evaluation, with the numbers of
+	 * the cases; NULL while nobody asks. */
+	json_t *deciders;
+	policy_progress_fn progress;
+	void *cookie;
 };
 
 static void clear_run(struct run *run)
 {
 	json_decref(run->faults);
 	json_decref(run->decided);
+	json_decref(run->deciders);
 }
 
 PRINTF_LIKE(3, 4)
@@ -36,6 +42,12 @@ static void fault(struct run *run, const char *scenario, const char *format,
 	json_array_append_new(
 		run->faults,
 		json_pack("{s:s, s:s}", "scenario", scenario, "detail", words));
+}
+
+static void fault_of(struct run *run, const char *policy, const char *words)
+{
+	json_array_append_new(run->faults, json_pack("{s:s, s:s}", "policy",
+						     policy, "detail", words));
 }
 
 static char *as_text(const json_t *value)
@@ -251,15 +263,35 @@ static void run_scenario(struct run *run, const json_t *scenario)
 		      error_message());
 }
 
-static void run_cases(struct run *run, bool until_first)
+/* Notes what decided an evaluation of a case. */
+static int note_deciders(struct run *run, size_t number)
+{
+	CLEANUP(json_put_p) json_t *ids = NULL;
+	const json_t *id;
+	size_t at;
+
+	TRY(bundle_watched(run->bundle, &ids));
+	json_array_foreach(ids, at, id) {
+		const char *name = json_string_value(id);
+
+		if (!json_object_get(run->deciders, name))
+			json_object_set_new(run->deciders, name, json_array());
+		json_array_append_new(json_object_get(run->deciders, name),
+				      json_integer((json_int_t)number));
+	}
+	return 0;
+}
+
+static int run_cases(struct run *run)
 {
 	const json_t *cases = json_object_get(run->file, "cases");
 
 	for (size_t i = 0; i < json_array_size(cases); i++) {
 		run_scenario(run, json_array_get(cases, i));
-		if (until_first && json_array_size(run->faults) > 0)
-			return;
+		if (run->deciders)
+			TRY(note_deciders(run, i));
 	}
+	return 0;
 }
 
 /* ---- monotony ---- */
@@ -423,13 +455,13 @@ static void check_letter(struct run *run, const json_t *policy)
 	bool by_people = reads_any(policy, given, 3);
 
 	if (!strchr("pgr", id[0]))
-		fault(run, id, "an @id begins with p, g or r");
+		fault_of(run, id, "an @id begins with p, g or r");
 	if ((id[0] == 'p') != permit)
-		fault(run, id, "p is for permits");
+		fault_of(run, id, "p is for permits");
 	if (id[0] != 'r' && by_people)
-		fault(run, id, "only r policies read what people can add");
+		fault_of(run, id, "only r policies read what people can add");
 	if (id[0] == 'r' && !reads_any(policy, given, ARRAY_LEN(given)))
-		fault(run, id, "nothing lifts it, so it is a guard");
+		fault_of(run, id, "nothing lifts it, so it is a guard");
 }
 
 /* A model's output never removes a review, except where the file says so. */
@@ -443,7 +475,7 @@ static void check_signals(struct run *run, const json_t *policy)
 
 	if (lifts &&
 	    !json_has_text(json_object_get(run->file, "signalsLift"), id))
-		fault(run, id, "a signal lifts a review here");
+		fault_of(run, id, "a signal lifts a review here");
 }
 
 static void check_policies(struct run *run)
@@ -459,74 +491,104 @@ static void check_policies(struct run *run)
 		check_letter(run, policy);
 		check_signals(run, policy);
 		if (!json_object_get(run->decided, id))
-			fault(run, id, "no scenario is decided by it");
+			fault_of(run, id, "no scenario is decided by it");
 	}
 }
 
 /* ---- what is gone is missed ---- */
 
-static void put_texts(const json_t *list, const char *set, const char *without,
-		      struct buf *text)
+static bool links_to(const json_t *scenario, const char *template)
 {
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *policy = json_array_get(list, i);
+	const json_t *link;
+	size_t at;
 
-		if (strcmp(json_text(policy, "set", ""), set) != 0 ||
-		    !strcmp(json_text(policy, "id", ""), without))
-			continue;
-		buf_put_str(text, json_text(policy, "text", ""));
-		buf_put_str(text, "\n");
+	json_array_foreach(json_object_get(scenario, "links"), at, link) {
+		if (!strcmp(json_text(link, "template", ""), template))
+			return true;
 	}
+	return false;
 }
 
-/* The bundle's files with one policy gone; owned. */
-static json_t *files_without(const struct policy_bundle *b, const char *id)
+/*
+ * The numbers of the cases in which a policy that is gone could be missed;
+ * owned.  Where it decided no evaluation, not even one on the way to a remedy,
+ * nothing changes without it.
+ */
+static json_t *cases_about(const struct run *run, const json_t *policy)
 {
-	const json_t *list = json_object_get(b->about, "policies");
-	CLEANUP(buf_clear) struct buf policies = BUF_INIT(POLICY_FILES_MAX);
-	CLEANUP(buf_clear) struct buf invariants = BUF_INIT(POLICY_FILES_MAX);
-	CLEANUP(buf_clear) struct buf templates = BUF_INIT(POLICY_FILES_MAX);
+	const json_t *cases = json_object_get(run->file, "cases");
+	const char *id = json_text(policy, "id", "");
+	const json_t *scenario;
+	json_t *numbers;
+	size_t at;
 
-	put_texts(list, "policies", id, &policies);
-	put_texts(list, "invariants", id, &invariants);
-	put_texts(list, "templates", id, &templates);
-	return json_pack("{s:O, s:{s:s}, s:s, s:s}", "schema",
-			 json_object_get(b->files, "schema"), "policies", "all",
-			 buf_text(&policies), "invariants",
-			 buf_text(&invariants), "templates",
-			 buf_text(&templates));
+	if (strcmp(json_text(policy, "set", ""), "templates") != 0)
+		return json_incref(json_object_get(run->deciders, id));
+	numbers = json_array();
+	json_array_foreach(cases, at, scenario) {
+		if (links_to(scenario, id))
+			json_array_append_new(numbers,
+					      json_integer((json_int_t)at));
+	}
+	return numbers;
 }
 
-static int run_without(struct run *run, const char *id)
+static int run_without(struct run *run, const json_t *policy)
 {
-	CLEANUP(json_put_p) json_t *files = files_without(run->bundle, id);
+	const json_t *cases = json_object_get(run->file, "cases");
+	const char *id = json_text(policy, "id", "");
 	CLEANUP(policy_bundle_unref_p) struct policy_bundle *less = NULL;
-	CLEANUP(json_put_p) json_t *refused = NULL;
+	CLEANUP(json_put_p) json_t *numbers = cases_about(run, policy);
 	CLEANUP(clear_run)
 	struct run trial = { .world = run->world, .file = run->file };
+	const json_t *number;
+	size_t at;
 
-	TRY(policy_bundle_build(files, &less, &refused));
-	if (!less)
-		return 0;
+	TRY(bundle_without(run->bundle, id, &less));
 	trial.bundle = less;
 	trial.faults = json_array();
 	trial.decided = json_object();
-	run_cases(&trial, true);
-	if (json_array_size(trial.faults) == 0)
-		fault(run, id, "it can be deleted and no scenario notices");
+	json_array_foreach(numbers, at, number) {
+		run_scenario(&trial,
+			     json_array_get(cases, (size_t)json_integer_value(
+							   number)));
+		if (json_array_size(trial.faults))
+			return 0;
+	}
+	fault_of(run, id,
+		 "it can be deleted and no scenario fails: write a scenario "
+		 "that needs it, or delete it");
 	return 0;
+}
+
+/* Links come and go, and shadows decide nothing: nobody would miss them. */
+static bool would_be_missed(const json_t *policy)
+{
+	const char *set = json_text(policy, "set", "");
+
+	return strcmp(set, "links") != 0 && strcmp(set, "shadows") != 0;
 }
 
 static int check_deletions(struct run *run)
 {
 	const json_t *list = json_object_get(run->bundle->about, "policies");
+	size_t total = json_array_size(list);
+	const json_t *policy;
+	size_t at;
 
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *policy = json_array_get(list, i);
-
-		if (strcmp(json_text(policy, "set", ""), "links") != 0)
-			TRY(run_without(run, json_text(policy, "id", "")));
+	json_array_foreach(list, at, policy) {
+		if (!would_be_missed(policy))
+			continue;
+		if (run->progress && !run->progress(run->cookie, at, total)) {
+			fault_of(run, json_text(policy, "id", ""),
+				 "it was given up before it was tried whether "
+				 "it would be missed");
+			return 0;
+		}
+		TRY(run_without(run, policy));
 	}
+	if (run->progress)
+		run->progress(run->cookie, total, total);
 	return 0;
 }
 
@@ -543,9 +605,22 @@ static json_t *report_of(const struct run *run)
 int policy_test(const struct policy_bundle *b, const json_t *scenarios,
 		bool mutants, json_t **ret_report)
 {
+	return policy_test_slowly(b, scenarios, mutants, NULL, NULL,
+				  ret_report);
+}
+
+int policy_test_slowly(const struct policy_bundle *b, const json_t *scenarios,
+		       bool mutants, policy_progress_fn progress, void *cookie,
+		       json_t **ret_report)
+{
 	CLEANUP(policy_world_unref_p) struct policy_world *world = NULL;
+	CLEANUP(policy_bundle_unref_p) struct policy_bundle *watched = NULL;
 	CLEANUP(json_put_p) json_t *entities = NULL;
-	CLEANUP(clear_run) struct run run = { .bundle = b, .file = scenarios };
+	CLEANUP(clear_run)
+	struct run run = { .bundle = b,
+			   .file = scenarios,
+			   .progress = progress,
+			   .cookie = cookie };
 
 	if (!json_array_in(scenarios, "cases"))
 		return error_set(ERR_SYNTAX, "scenarios without cases");
@@ -554,7 +629,12 @@ int policy_test(const struct policy_bundle *b, const json_t *scenarios,
 	run.world = world;
 	run.faults = json_array();
 	run.decided = json_object();
-	run_cases(&run, false);
+	if (mutants) {
+		TRY(bundle_watch(b, &watched));
+		run.bundle = watched;
+		run.deciders = json_object();
+	}
+	TRY(run_cases(&run));
 	check_policies(&run);
 	check_monotony(&run);
 	if (mutants)

@@ -1,5 +1,6 @@
 /* State documents: one table a noun, id, document, leaf and look-up columns. */
 #include "store/connection.h"
+#include "store/erase.h"
 
 #include "base/error.h"
 
@@ -18,6 +19,9 @@ static const struct {
 	[NOUN_DRILL] = { "drill", { NULL } },
 	[NOUN_INCIDENT] = { "incident", { "state" } },
 	[NOUN_SETTING] = { "setting", { NULL } },
+	[NOUN_SIGNAL] = { "signal", { "detector" } },
+	[NOUN_EXCEPTION] = { "exception", { "state", "task" } },
+	[NOUN_POINT] = { "point", { "containment" } },
 };
 
 const char *noun_name(enum noun noun)
@@ -153,23 +157,13 @@ static int find_statement(enum noun noun, const char *column,
 			 column);
 }
 
-int store_find(struct store *s, enum noun noun, const char *column,
-	       const char *value, const char *after, unsigned max,
-	       json_t **ret_docs)
+/* Every row of a look-up that has begun. */
+static int read_docs(struct store *s, enum noun noun, sqlite3_stmt *statement,
+		     json_t **ret_docs)
 {
-	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
 	CLEANUP(json_put_p) json_t *docs = json_array();
-	const struct bind values[] = {
-		bind_text(after ? after : ""),
-		bind_int(max),
-		bind_text(value),
-	};
-	enum noun_statement which;
 	bool row;
 
-	TRY(find_statement(noun, column, &which));
-	TRY(statement_of_noun(s, noun, which, &statement));
-	TRY(statement_bind(s, statement, values, column ? 3 : 2));
 	TRY(statement_step(s, statement, &row));
 	while (row) {
 		json_t *doc;
@@ -180,4 +174,37 @@ int store_find(struct store *s, enum noun noun, const char *column,
 	}
 	*ret_docs = TAKE(docs);
 	return 0;
+}
+
+int store_find(struct store *s, enum noun noun, const char *column,
+	       const char *value, const char *after, unsigned max,
+	       json_t **ret_docs)
+{
+	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
+	const struct bind values[] = {
+		bind_text(after ? after : ""),
+		bind_int(max),
+		bind_text(value),
+	};
+	enum noun_statement which;
+
+	TRY(find_statement(noun, column, &which));
+	TRY(statement_of_noun(s, noun, which, &statement));
+	TRY(statement_bind(s, statement, values, column ? 3 : 2));
+	return read_docs(s, noun, statement, ret_docs);
+}
+
+int store_find_words(struct store *s, enum noun noun, const char *words,
+		     const char *after, unsigned max, json_t **ret_docs)
+{
+	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
+	const struct bind values[] = {
+		bind_text(after ? after : ""),
+		bind_int(max),
+		bind_text(words),
+	};
+
+	TRY(statement_of_noun(s, noun, NOUN_STATEMENT_WORDS, &statement));
+	TRY(statement_bind(s, statement, values, ARRAY_LEN(values)));
+	return read_docs(s, noun, statement, ret_docs);
 }

@@ -103,7 +103,42 @@ static const char step_1[] =
 	"CREATE TABLE setting(id TEXT PRIMARY KEY, doc TEXT NOT NULL,"
 	" leaf INTEGER NOT NULL, sum BLOB NOT NULL) STRICT;";
 
-static const char *const steps[] = { step_1 };
+/* Notices on their way; of an endpoint that is full the oldest are dropped. */
+static const char step_outbox[] =
+	"CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id TEXT NOT NULL UNIQUE, endpoint TEXT NOT NULL,"
+	" event TEXT NOT NULL, about TEXT NOT NULL, role TEXT NOT NULL,"
+	" human TEXT, made INTEGER NOT NULL, due INTEGER NOT NULL,"
+	" until INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+	" state TEXT NOT NULL DEFAULT 'waiting'"
+	" CHECK(state IN ('waiting', 'dead')), why TEXT) STRICT;"
+	"CREATE INDEX outbox_due ON outbox(endpoint, state, due, seq);"
+	"CREATE TABLE outbox_dropped(endpoint TEXT PRIMARY KEY,"
+	" count INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char step_signals[] =
+	"CREATE TABLE signal(id TEXT PRIMARY KEY, doc TEXT NOT NULL,"
+	" leaf INTEGER NOT NULL, sum BLOB NOT NULL, detector TEXT) STRICT;"
+	"CREATE INDEX signal_detector ON signal(detector, id);"
+	"CREATE TABLE exception(id TEXT PRIMARY KEY, doc TEXT NOT NULL,"
+	" leaf INTEGER NOT NULL, sum BLOB NOT NULL, state TEXT, task TEXT)"
+	" STRICT;"
+	"CREATE INDEX exception_state ON exception(state, id);"
+	"CREATE INDEX exception_task ON exception(task, id);";
+
+/* Of the newest checkpoints alone: what a larger one has covers the smaller. */
+static const char step_cosignatures[] =
+	"CREATE TABLE cosignature(size INTEGER NOT NULL,"
+	" witness TEXT NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL,"
+	" PRIMARY KEY(size, witness)) STRICT, WITHOUT ROWID;";
+
+static const char step_points[] =
+	"CREATE TABLE point(id TEXT PRIMARY KEY, doc TEXT NOT NULL,"
+	" leaf INTEGER NOT NULL, sum BLOB NOT NULL, containment TEXT) STRICT;"
+	"CREATE INDEX point_containment ON point(containment, id);";
+
+static const char *const steps[] = { step_1, step_outbox, step_signals,
+				     step_cosignatures, step_points };
 
 static int exec_sql(struct store *s, const char *sql)
 {

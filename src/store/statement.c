@@ -5,6 +5,15 @@
 
 #include "base/error.h"
 
+/* What outbox.c reads of a row, and the oldest of an endpoint (1) that are too
+ * many (2). */
+#define OUTBOX_ROW                                                             \
+	"SELECT id, endpoint, event, about, role, human, made, due, until,"    \
+	" attempts, state, why FROM outbox"
+#define OUTBOX_TOO_MANY                                                        \
+	"(SELECT seq FROM outbox WHERE endpoint = ?1 ORDER BY seq LIMIT"       \
+	" max(0, (SELECT count(*) FROM outbox WHERE endpoint = ?1) - ?2))"
+
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
@@ -58,6 +67,66 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SEEN_EXPIRE] =
 		"DELETE FROM seen WHERE (scope, value) IN (SELECT scope, value"
 		" FROM seen WHERE expires < ? ORDER BY expires LIMIT ?)",
+	[STATEMENT_OUTBOX_ADD] =
+		"INSERT INTO outbox(id, endpoint, event, about, role, human,"
+		" made, due, until) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		" ON CONFLICT(id) DO NOTHING",
+	[STATEMENT_OUTBOX_MOVE] =
+		"UPDATE outbox SET attempts = ?2, due = ?3,"
+		" state = iif(?4, 'dead', state), why = ?5 WHERE id = ?1",
+	[STATEMENT_OUTBOX_AGAIN] =
+		"UPDATE outbox SET state = 'waiting', attempts = 0, due = ?2,"
+		" until = ?3 WHERE id = ?1",
+	[STATEMENT_OUTBOX_DROP] = "DELETE FROM outbox WHERE id = ?",
+	[STATEMENT_OUTBOX_TRIM_COUNT] =
+		"INSERT INTO outbox_dropped(endpoint, count) SELECT ?1,"
+		" count(*) FROM " OUTBOX_TOO_MANY " WHERE true"
+		" ON CONFLICT(endpoint)"
+		" DO UPDATE SET count = count + excluded.count",
+	[STATEMENT_OUTBOX_TRIM] =
+		"DELETE FROM outbox WHERE seq IN " OUTBOX_TOO_MANY,
+	[STATEMENT_OUTBOX_ORPHAN] =
+		"UPDATE outbox SET state = 'dead', why = ?2"
+		" WHERE endpoint = ?1 AND state = 'waiting'",
+	[STATEMENT_OUTBOX_EXPIRE] =
+		"DELETE FROM outbox WHERE state = 'dead' AND until < ?",
+	[STATEMENT_OUTBOX_DUE] =
+		OUTBOX_ROW " WHERE endpoint = ? AND state = 'waiting'"
+			   " AND due <= ? ORDER BY due, seq LIMIT ?",
+	[STATEMENT_OUTBOX_LIST] = OUTBOX_ROW " WHERE ?1 IS NULL OR state = ?1"
+					     " ORDER BY seq LIMIT ?2",
+	[STATEMENT_OUTBOX_GET] = OUTBOX_ROW " WHERE id = ?",
+	[STATEMENT_OUTBOX_NEXT] = "SELECT min(due) FROM outbox"
+				  " WHERE state = 'waiting' AND due > ?",
+	[STATEMENT_OUTBOX_COUNTS] =
+		"SELECT sum(state = 'waiting'), sum(state = 'dead'),"
+		" (SELECT sum(count) FROM outbox_dropped),"
+		" min(iif(state = 'waiting', made, NULL)) FROM outbox",
+	[STATEMENT_OUTBOX_ENDPOINTS] =
+		"SELECT endpoint, count(*) FROM outbox GROUP BY endpoint",
+	[STATEMENT_CHECKPOINT_GET] =
+		"SELECT note FROM checkpoint WHERE size = ?",
+	[STATEMENT_COSIGNATURE_PUT] =
+		"INSERT INTO cosignature(size, witness, at, line)"
+		" VALUES(?, ?, ?, ?) ON CONFLICT(size, witness) DO UPDATE SET"
+		" at = excluded.at, line = excluded.line",
+	[STATEMENT_COSIGNATURE_DROP] = "DELETE FROM cosignature WHERE size < ?",
+	[STATEMENT_COSIGNATURE_ALL] =
+		"SELECT size, witness, at, line FROM cosignature"
+		" ORDER BY size DESC, witness",
+	/* Keys are named subject || '#' || number; '$' follows '#'. */
+	[STATEMENT_ERASE_PAYLOADS] =
+		"DELETE FROM payload WHERE subject >= ?1 || '#'"
+		" AND subject < ?1 || '$'",
+	[STATEMENT_ERASE_KEYS] = "DELETE FROM subject WHERE name >= ?1 || '#'"
+				 " AND name < ?1 || '$'",
+	[STATEMENT_ERASE_COUNT] =
+		"SELECT count(*) FROM payload WHERE subject >= ?1 || '#'"
+		" AND subject < ?1 || '$'",
+	/* Scopes are caller || ' ' || route. */
+	[STATEMENT_ERASE_REPLIES] = "DELETE FROM reply WHERE scope >= ?1 || ' '"
+				    " AND scope < ?1 || '!'",
+	[STATEMENT_ERASE_NOTICES] = "DELETE FROM outbox WHERE human = ?",
 };
 
 struct bind bind_int(int64_t number)
@@ -169,6 +238,12 @@ static void write_noun(struct buf *b, enum noun noun, enum noun_statement which)
 		buf_putf(b,
 			 NOUN_ROW " FROM %s WHERE id > ?"
 				  " ORDER BY id LIMIT ?",
+			 name);
+		return;
+	case NOUN_STATEMENT_WORDS:
+		buf_putf(b,
+			 NOUN_ROW " FROM %s WHERE id > ?1 AND"
+				  " instr(doc, ?3) > 0 ORDER BY id LIMIT ?2",
 			 name);
 		return;
 	case NOUN_STATEMENT_FIND:

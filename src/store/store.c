@@ -110,6 +110,9 @@ static int open_writer(struct store *s, const char *folder, bool create)
 	if (!exists && !create)
 		return error_set(ERR_NOT_FOUND, "%s: no such file", path);
 	TRY(file_lock(lock, &s->lock_fd));
+	/* What is written anew is written here, not where others may look. */
+	if (!sqlite3_temp_directory)
+		sqlite3_temp_directory = sqlite3_mprintf("%s", folder);
 	TRY(open_database(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 			  writer_pragmas));
 	sqlite3_wal_hook(s->db, note_frames, s);

@@ -29,6 +29,9 @@ enum noun {
 	NOUN_DRILL,	  /* last drill; id "target/action" */
 	NOUN_INCIDENT,	  /* by state */
 	NOUN_SETTING,	  /* single values of the authority; no columns */
+	NOUN_SIGNAL,	  /* live signals of detectors; by detector */
+	NOUN_EXCEPTION,	  /* break-glass; by state, task */
+	NOUN_POINT,	  /* what became of a point; by containment */
 	NOUN_COUNT,
 };
 

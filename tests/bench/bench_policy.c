@@ -9,12 +9,14 @@
 #include "base/mem.h"
 #include "policy/engine.h"
 #include "policy/scenario.h"
+#include "tests/unit/policy/typed.h"
 
-enum { ROUNDS = 2000, AGENTS = 10000 };
+enum { ROUNDS = 2000, AGENTS = 10000, POLICIES = 10000 };
 
 struct bench {
 	struct policy_bundle *bundle;
 	struct policy_world *world;
+	json_t *entities;
 	json_t *file;
 	int rounds;
 	uint64_t *taken;
@@ -23,6 +25,7 @@ struct bench {
 struct measured {
 	struct bench *bench;
 	json_t *ask;
+	struct typed typed;
 	struct question question;
 	struct writ_cedar_variant variant;
 	unsigned evaluations;
@@ -47,11 +50,29 @@ static int compare(const void *a, const void *b)
 /* ---- what is measured
  * -------------------------------------------------------------- */
 
-static int evaluate(struct measured *m)
+static int open_typed(struct measured *m, struct question *q)
 {
+	bool general;
+
+	TRY(question_open_typed(m->bench->bundle, m->bench->world,
+				&m->typed.question, &general, q));
+	return general ? error_set(ERR_SYNTAX, "not as typed facts") : 0;
+}
+
+static int prepare(struct measured *m)
+{
+	CLEANUP(question_close) struct question q = { 0 };
+
+	return open_typed(m, &q);
+}
+
+static int prepare_and_evaluate(struct measured *m)
+{
+	CLEANUP(question_close) struct question q = { 0 };
 	struct writ_cedar_answer answer;
 
-	return question_ask(&m->question, NULL, POLICY_BOTH, &answer);
+	TRY(open_typed(m, &q));
+	return question_ask(&q, NULL, POLICY_BOTH, &answer);
 }
 
 static int evaluate_variant(struct measured *m)
@@ -70,16 +91,26 @@ static int ask(struct measured *m)
 	return r;
 }
 
-static int decide(struct measured *m)
+static int decide_by(struct measured *m, const struct policy_question *typed)
 {
 	struct policy_people people = { scenario_members, m->bench->file };
 	struct policy_verdict verdict;
-	int r = policy_decide(m->bench->bundle, m->bench->world, m->ask,
-			      &people, &verdict);
+	int r = policy_decide_typed(m->bench->bundle, m->bench->world, m->ask,
+				    typed, &people, &verdict);
 
 	m->evaluations = verdict.evaluations;
 	policy_verdict_clear(&verdict);
 	return r;
+}
+
+static int decide(struct measured *m)
+{
+	return decide_by(m, NULL);
+}
+
+static int decide_typed(struct measured *m)
+{
+	return decide_by(m, &m->typed.question);
 }
 
 static int measure(struct measured *m, const char *what,
@@ -116,8 +147,66 @@ static int read_text(const char *folder, const char *name, char **ret_text)
 	return 0;
 }
 
-static int build(struct bench *b, const char *folder)
+/*
+ * Policies as a large site might add them: most about one resource, some about
+ * one agent or one team, some about everything of a kind.  None of them holds
+ * in what is measured; they are there to be passed over.
+ */
+static void put_policy(struct buf *text, int n)
 {
+	static const char *const kinds[][2] = {
+		{ "GrantRole", "Role" },
+		{ "RevokeRole", "Role" },
+		{ "AddToGroup", "DirectoryGroup" },
+		{ "RemoveFromGroup", "DirectoryGroup" },
+		{ "SuspendAccount", "Account" },
+		{ "CreateIdentity", "Account" },
+		{ "RotateKey", "Key" },
+		{ "UpdateAccessPolicy", "AccessPolicy" },
+	};
+	const char *const *kind = kinds[n % (int)ARRAY_LEN(kinds)];
+
+	buf_putf(text, "@id(\"g-%d\") forbid (", n);
+	if (n % 10 < 6)
+		buf_putf(text,
+			 "principal is Gov::Agent, action == "
+			 "Gov::Action::\"%s\", resource == "
+			 "Gov::%s::\"dir/cn=%d\")",
+			 kind[0], kind[1], n);
+	else if (n % 10 < 8)
+		buf_putf(text,
+			 "principal == Gov::Agent::\"bulk-%d\", action in "
+			 "Gov::Action::\"Change\", resource)",
+			 n);
+	else if (n % 10 < 9)
+		buf_putf(text,
+			 "principal in Gov::Group::\"team-%d\", action == "
+			 "Gov::Action::\"%s\", resource is Gov::%s)",
+			 n, kind[0], kind[1]);
+	else
+		buf_putf(text,
+			 "principal is Gov::Agent, action == "
+			 "Gov::Action::\"%s\", resource is Gov::%s)",
+			 kind[0], kind[1]);
+	buf_putf(text,
+		 " when { context.mode == Gov::Mode::\"execute\" && "
+		 "resource.tier == %d && context.blastRadius > %d };\n",
+		 n % 5, n + 100);
+}
+
+static char *many_policies(int count)
+{
+	CLEANUP(buf_clear) struct buf text = BUF_INIT(POLICY_FILES_MAX);
+
+	for (int n = 0; n < count; n++)
+		put_policy(&text, n);
+	return buf_take_text(&text);
+}
+
+static int build(struct bench *b, const char *folder, int more)
+{
+	CLEANUP(mem_free_p) char *many = many_policies(more);
+	uint64_t start;
 	CLEANUP(mem_free_p) char *schema = NULL;
 	CLEANUP(mem_free_p) char *policies = NULL;
 	CLEANUP(mem_free_p) char *invariants = NULL;
@@ -132,10 +221,14 @@ static int build(struct bench *b, const char *folder)
 	TRY(read_text(folder, "templates.cedar", &templates));
 	TRY(read_text(folder, "scenarios.json", &scenarios));
 	TRY(json_parse(slice_str(scenarios), 1 << 20, &b->file));
-	files = json_pack("{s:s, s:{s:s}, s:s, s:s}", "schema", schema,
-			  "policies", "policies.cedar", policies, "invariants",
-			  invariants, "templates", templates);
+	files = json_pack("{s:s, s:{s:s, s:s}, s:s, s:s}", "schema", schema,
+			  "policies", "policies.cedar", policies, "more.cedar",
+			  many, "invariants", invariants, "templates",
+			  templates);
+	start = now_ns();
 	TRY(policy_bundle_build(files, &b->bundle, &faults));
+	printf("bundle of %d and the project's policies built in %.0f ms\n",
+	       more, (double)(now_ns() - start) / 1e6);
 	return b->bundle ? 0 : error_set(ERR_SYNTAX, "the bundle has faults");
 }
 
@@ -154,15 +247,16 @@ static void add_agents(json_t *file)
 
 static int build_world(struct bench *b)
 {
-	CLEANUP(json_put_p) json_t *entities = NULL;
+	CLEANUP(json_put_p) json_t *world = NULL;
 	uint64_t start;
 
 	add_agents(b->file);
-	TRY(scenario_entities(b->file, &entities));
+	TRY(scenario_entities(b->file, &b->entities));
+	world = typed_world(b->entities);
 	start = now_ns();
-	TRY(policy_world_build(b->bundle, entities, &b->world));
+	TRY(policy_world_build(b->bundle, world, &b->world));
 	printf("world of %zu entities built in %.0f ms\n",
-	       json_array_size(entities), (double)(now_ns() - start) / 1e6);
+	       json_array_size(world), (double)(now_ns() - start) / 1e6);
 	return 0;
 }
 
@@ -177,7 +271,9 @@ static int ask_of(struct bench *b, const char *name, json_t **ret_ask)
 		if (strcmp(json_text(scenario, "name", ""), name) != 0)
 			continue;
 		TRY(scenario_facts(b->file, scenario, &facts));
-		return scenario_ask(b->file, scenario, facts, ret_ask);
+		TRY(scenario_ask(b->file, scenario, facts, ret_ask));
+		typed_bring(*ret_ask, b->entities);
+		return 0;
 	}
 	return error_set(ERR_NOT_FOUND, "no scenario '%s'", name);
 }
@@ -197,31 +293,75 @@ static int measure_case(struct bench *b, const char *name)
 			     .approval_count = ARRAY_LEN(tags),
 			     .vary_approvals = true },
 	};
-	int r;
+	static const struct {
+		const char *what;
+		int (*run)(struct measured *m);
+	} rows[] = {
+		{ "a question prepared, typed facts", prepare },
+		{ "prepared and evaluated (both sets)", prepare_and_evaluate },
+		{ "evaluation of a variant", evaluate_variant },
+		{ "policy_ask, from JSON values", ask },
+		{ "policy_decide, typed facts", decide_typed },
+		{ "policy_decide, from JSON values", decide },
+	};
+	int r = 0;
 
 	TRY(ask_of(b, name, &asked));
 	m.ask = asked;
+	if (!typed_of(asked, &m.typed))
+		return error_set(ERR_SYNTAX, "no typed facts");
 	TRY(question_open(b->bundle, b->world, asked, &m.question));
 	printf("\n%s\n", name);
-	r = measure(&m, "evaluation, prepared (both sets)", evaluate);
-	r = r < 0 ? r
-		  : measure(&m, "evaluation of a variant", evaluate_variant);
-	r = r < 0 ? r : measure(&m, "policy_ask, from JSON values", ask);
-	r = r < 0 ? r : measure(&m, "policy_decide", decide);
+	for (size_t i = 0; i < ARRAY_LEN(rows) && r == 0; i++)
+		r = measure(&m, rows[i].what, rows[i].run);
 	printf("%-44s %9u\n", "  evaluations in it", m.evaluations);
 	question_close(&m.question);
 	return r;
 }
 
-static int run(struct bench *b, const char *folder)
+static int run_with(struct bench *b, const char *folder, int more)
 {
-	TRY(build(b, folder));
+	TRY(build(b, folder, more));
 	TRY(build_world(b));
 	printf("%s, %d rounds each\n%-44s %9s %9s\n", policy_engine(),
 	       b->rounds, "nanoseconds", "median", "p99");
 	TRY(measure_case(b, "low tier grant is automatic"));
 	TRY(measure_case(b, "tier 2 grant waits for one approval"));
 	return measure_case(b, "tier 3 grant: quorum, evidence, ttl, security");
+}
+
+static void clear(struct bench *b)
+{
+	policy_world_unref(b->world);
+	policy_bundle_unref(b->bundle);
+	json_decref(b->entities);
+	json_decref(b->file);
+	*b = (struct bench){ .rounds = b->rounds, .taken = b->taken };
+}
+
+/* What deleting each policy in turn and running its scenarios takes. */
+static int measure_mutants(struct bench *b, const char *folder)
+{
+	CLEANUP(json_put_p) json_t *report = NULL;
+	uint64_t start;
+
+	TRY(build(b, folder, 0));
+	start = now_ns();
+	TRY(policy_test(b->bundle, b->file, true, &report));
+	printf("scenarios and deletions tried in %.0f ms\n",
+	       (double)(now_ns() - start) / 1e6);
+	return 0;
+}
+
+static int run(struct bench *b, const char *folder)
+{
+	TRY(run_with(b, folder, 0));
+	clear(b);
+	printf("\n");
+	TRY(run_with(b, folder, POLICIES));
+	clear(b);
+	printf("\n");
+	return measure_mutants(b, folder);
 }
 
 int main(int argc, char **argv)
@@ -241,9 +381,7 @@ int main(int argc, char **argv)
 	r = run(&b, argv[1]);
 	if (r < 0)
 		fprintf(stderr, "%s\n", error_message());
-	policy_world_unref(b.world);
-	policy_bundle_unref(b.bundle);
-	json_decref(b.file);
+	clear(&b);
 	free(b.taken);
 	return r < 0;
 }

@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """Measures a whole authority on this machine and prints figures with their
-method: bench/run.py [--seconds N] [--json].
+method: bench/run.py [--seconds N] [--json] [--large].
+
+--large adds what a large authority costs: memory with 10,000 agents and 100,000
+open grants, requests on logs of 10^4 and 10^6 leaves (and of as many as
+WRIT_BENCH_LEAVES says), containment of an agent with 1,000 grants.
 
 The load generator shares the machine with what it measures; every figure
 stands beside the machine's own fsync rate.  It talks to loopback alone and ends
@@ -8,6 +12,7 @@ by itself.
 """
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -18,6 +23,7 @@ sys.path[:0] = [str(HERE.parent / "integration"),
 
 # pylint: disable=wrong-import-position
 import harness
+import scale
 import slapd
 from tokens import DROP
 
@@ -69,7 +75,7 @@ def memory_kib(authority):
 def measure_null(seconds, rows):
     with harness.Authority(bundle_options=("--bench",),
                            connector_changes={"memberships": None},
-                           config_changes={"log": "info"}) as authority:
+                           config_changes=scale.CONFIG) as authority:
         authority.found()
         idle = memory_kib(authority)
         bot = authority.agent("hr-bot")
@@ -98,7 +104,7 @@ def measure_ldap(seconds, rows):
         directory.add(people_ldif(5000))
         with harness.Authority(bundle_options=("--bench",),
                                directory=directory,
-                               config_changes={"log": "info"}) as authority:
+                               config_changes=scale.CONFIG) as authority:
             authority.found()
             bot = authority.agent("hr-bot")
             task = bot.open_task(ttl="8h")
@@ -108,6 +114,37 @@ def measure_ldap(seconds, rows):
             rows.append(row("executed, slapd", 16,
                             load(authority, bot, body, 16, seconds,
                                  requests=4500)))
+
+
+def measure_large(seconds):
+    sizes = [10 ** 4, 10 ** 6]
+    if os.environ.get("WRIT_BENCH_LEAVES"):
+        sizes.append(int(os.environ["WRIT_BENCH_LEAVES"]))
+    rows = []
+
+    def tell(size, start_s, name, figures):
+        rows.append({**row(name, 16, figures), "leaves": size,
+                     "start_s": start_s})
+
+    scale.measure_log(sizes, seconds, load, tell)
+    return {"log": rows, "memory": scale.measure_memory(),
+            "containment": scale.measure_containment(load)}
+
+
+def show_large(large):
+    print(f"\n{'leaves in the log':>17} {'start s':>8} {'what':32} {'per s':>8}"
+          f" {'p50 ms':>8} {'p99 ms':>8}")
+    for line in large["log"]:
+        print(f"{line['leaves']:17,} {line['start_s']:8.1f} {line['what']:32} "
+              f"{line['per_second']:8} {line['p50_ms']:8.2f} "
+              f"{line['p99_ms']:8.2f}")
+    memory, contained = large["memory"], large["containment"]
+    print(f"memory with {memory['agents']:,} agents and {memory['grants']:,} "
+          f"open grants: {memory['mib']:.0f} MiB resident; started in "
+          f"{memory['start_s']:.1f} s")
+    print(f"containment of an agent with {contained['grants']:,} grants: "
+          f"answered after {contained['answer_s']:.2f} s, each read back as "
+          f"gone after {contained['confirmed_s']:.2f} s")
 
 
 def show(result):
@@ -128,6 +165,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--large", action="store_true")
     options = parser.parse_args()
     rows = []
     result = {"rows": rows, "fsync": fsync_rate("."),
@@ -135,10 +173,14 @@ def main():
     result["idle_kib"] = measure_null(options.seconds, rows)
     if slapd.AVAILABLE:
         measure_ldap(options.seconds, rows)
+    if options.large:
+        result["large"] = measure_large(options.seconds)
     if options.json:
         print(json.dumps(result))
-    else:
-        show(result)
+        return
+    show(result)
+    if options.large:
+        show_large(result["large"])
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ NAMESPACES = {
     "voucher": "writ-evidence",
     "change": "writ-admin", "activate": "writ-admin", "contain": "writ-admin",
     "release": "writ-admin", "drill": "writ-admin", "disclose": "writ-admin",
+    "erase": "writ-admin", "notice": "writ-admin",
+    "exception": "writ-admin", "revoke": "writ-admin",
+    "signal": "writ-signal", "heartbeat": "writ-signal",
 }
 
 # The people of examples/demo; ada is the first administrator.
@@ -289,6 +292,17 @@ class Human:
         return self._send(f"/v1/containments/{containment}/release", self.sign(
             "release", containment=containment, reason=reason))
 
+    def except_(self, task, tier_cap=1, seconds=3600, reason="it burns",
+                expires=None):
+        """Signs break-glass; with the same words others add to it."""
+        return self._send("/v1/exceptions", self.sign(
+            "exception", task=task, tierCap=tier_cap, reason=reason,
+            expires=expires or moment(seconds)))
+
+    def revoke(self, exception, reason="it is over"):
+        return self._send(f"/v1/exceptions/{exception}/revoke", self.sign(
+            "revoke", exception=exception, reason=reason))
+
     def drill(self, target=TARGET):
         return self._send(f"/v1/targets/{target}/drill",
                           self.sign("drill", target=target))
@@ -296,6 +310,10 @@ class Human:
     def disclose(self, index, part="0", reason="audit"):
         return self._send(f"/v1/evidence/{index}/disclose", self.sign(
             "disclose", index=index, part=part, reason=reason))
+
+    def erase(self, subject, reason="they asked for it"):
+        return self._send(f"/v1/subjects/{subject}/erase", self.sign(
+            "erase", subject=subject, reason=reason))
 
     # The command line.
 
@@ -392,7 +410,7 @@ class Agent:
 def change_digest(manifests, prune=False):
     """What administrators sign: the set in order of kind and name."""
     kinds = ["Plane", "Domain", "Group", "Human", "TrustDomain", "Agent",
-             "Target", "TaskClass", "PolicyBundle"]
+             "Target", "TaskClass", "PolicyBundle", "Detector", "ChangeFreeze"]
     rows = sorted(manifests, key=lambda m: (kinds.index(m["kind"]),
                                             m["metadata"]["name"]))
     return digest(canonical({"manifests": rows, "prune": prune}))

@@ -45,8 +45,8 @@ def _message(sock):
 
 
 class Proxy:
-    def __init__(self, port):
-        self._server_port = port
+    def __init__(self, port, host="127.0.0.1"):
+        self._server = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.before_modify = None
@@ -65,8 +65,7 @@ class Proxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1",
-                                                   self._server_port))
+                server = socket.create_connection(self._server)
             except OSError:
                 return
             self._lines += [client, server]

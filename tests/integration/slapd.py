@@ -42,7 +42,8 @@ def _run(*command, data=None):
 class Certificates:
     """A small certificate authority: ca.pem, server.*, client.* in folder."""
 
-    def __init__(self, folder, client="writ-client"):
+    def __init__(self, folder, client="writ-client",
+                 alternatives="IP:127.0.0.1,DNS:localhost"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ca = self.folder / "ca.pem"
@@ -51,7 +52,7 @@ class Certificates:
              "/CN=Test CA", "-keyout", str(self.folder / "ca.key"), "-out",
              str(self.ca))
         self.server = self.issue("server", "127.0.0.1",
-                                 "IP:127.0.0.1,DNS:localhost")
+                                 alternatives)
         self.client = self.issue("client", client, None)
 
     def issue(self, name, common_name, alternatives):

@@ -204,7 +204,7 @@ for _name in ("state", "approvals", "agent", "decision", "plan", "__proto__",
         lambda s, n=_name: s.call("POST", "/v1/requests",
                                   s.request(**{n: "x"})),
         422, "invalid", at=f"/{_name}", says="unknown member")
-for _name, _action in {"other": "GrantRole", "case": "addtogroup",
+for _name, _action in {"other": "RotateKey", "case": "addtogroup",
                        "both": "AddToGroup|RemoveFromGroup",
                        "wire": "directory.group.add_member"}.items():
     row(f"request-action-{_name}",
@@ -783,7 +783,9 @@ for _name, (_manifests, _says) in {
         **{f"agent-without-{m}": ([_agent(**{m: DROP})],
                                   f"/manifests/0/spec/{m}")
            for m in ("owner", "purpose", "expires", "capabilities",
-                     "clearance", "identities")},
+                     "clearance")},
+        "agent-without-identities": ([_agent(identities=DROP)],
+                                     "identities or oidc is wanted"),
         "agent-owner-of-nobody": ([_agent(owner="nobody")],
                                   "there is no Human 'nobody'"),
         "agent-with-identity-of-another": (
@@ -825,7 +827,7 @@ row("change-of-strangers-is-not-told-what-is-there", lambda s:
         "signed": {"statement": "{}", "signature": "none"}}), 401, "malformed")
 row("change-prune", lambda s: s.authority.call("POST", "/v1/changes", {
     "manifests": [_agent()], "prune": True,
-    "signed": {"statement": "{}", "signature": "none"}}), 422, "prune")
+    "signed": {"statement": "{}", "signature": "none"}}), 401, "malformed")
 row("change-empty", lambda s: s.ada.preview([]), 422, "invalid",
     at="/manifests")
 row("change-other-digest", lambda s: s.authority.call("POST", "/v1/changes", {

@@ -231,7 +231,7 @@ def test_nothing_or_too_much_is_refused(here):
     ada.preview([new_group(f"g-{n}") for n in range(1025)]).refused(422)
     here.call("POST", "/v1/changes", {"manifests": [new_group("x")]}).refused(
         422, "unsigned")
-    ada.preview([new_group("x")], prune=True).refused(422, "prune")
+    ada.preview([new_group("x")], prune=True).refused(422, "administrators")
 
 
 # What follows from a change.

@@ -15,6 +15,7 @@ import pytest
 
 import harness
 import stories
+import watchers
 from harness import TARGET, Authority, group, program
 from stories import somebody
 
@@ -928,10 +929,25 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
        "--action", "AddToGroup", "--target", TARGET, "--resource",
        group("contractors"))
 
+    # Detectors, break-glass.
+    edr = watchers.enrol(authority, "edr")
+    watchers.freeze(authority, "later", begin=3600, end=7200)
+    sent = edr.writ("signal", "send", "-d", "edr", "--kind", "anomaly",
+                    "--task", task, "--score", "5", "-o", "json")
+    told["signal send"] = document(sent, OK)
+    assert tell(ada, "signal", "list")["signals"][0]["score"] == 5
+    broken = by(ada, "exception", "create", "-t", task, "--tier-cap", "1",
+                "--reason", "it burns", code=WAITING)["id"]
+    by(heidi, "exception", "sign", broken)
+    tell(ada, "exception", "list")
+    assert tell(ada, "exception", "show", broken)["state"] == "in-force"
+    by(ada, "exception", "revoke", broken, "--reason", "it is out")
+
     # The inventory.
     for noun, name in (("agent", "hr-bot"), ("human", "ada"),
                        ("group", "soc"), ("target", TARGET),
-                       ("class", "small-ops")):
+                       ("class", "small-ops"), ("detector", "edr"),
+                       ("freeze", "later")):
         tell(ada, noun, "list")
         assert tell(ada, noun, "show", name)["metadata"]["name"] == name
     extra = tmp_path / "extra.yaml"
@@ -963,6 +979,14 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
     tell(ada, "evidence", "verify", authority.url)
     tell(ada, "evidence", "export", tmp_path / "log")
     by(ada, "evidence", "disclose", leaf, "--reason", "audit")
+    by(ada, "evidence", "erase", "human:erin", "--reason", "asked for",
+       code=CONFLICT)  # she is in the inventory
+
+    # What this authority's configuration and connector do not have.
+    tell(ada, "agent", "import", TARGET, code=CONFLICT)
+    tell(ada, "notification", "list", code=FAILED)
+    for act in ("retry", "drop"):
+        by(ada, "notification", act, "ntc_1", code=FAILED)
 
     # Stopping.
     tell(bot, "task", "complete", task)

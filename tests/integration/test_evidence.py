@@ -152,7 +152,9 @@ def test_each_kind_of_leaf_of_the_main_path_is_there(here):
     assert found <= wanted
     # Made by a clock that was stepped or a full disk, once a minute, or not
     # by this path.
-    assert wanted - found <= {"degraded", "refused", "incident", "heartbeat"}
+    assert wanted - found <= {"degraded", "refused", "incident", "heartbeat",
+                              "signal", "exception", "escalated", "erased",
+                              "issued", "notice"}
 
 
 def test_each_leaf_has_the_documented_form(here):
@@ -334,11 +336,12 @@ def ssh_verifies(folder, form, name, namespace, keys):
 def keys_in_evidence(authority):
     """{human: keys}, from what the leaves of changes commit to."""
     keys = {}
-    for index, _ in of_kind(authority, "genesis") + of_kind(authority,
-                                                            "change"):
-        for manifest in disclose(authority, index)["manifests"]:
-            if manifest["kind"] == "Human":
-                keys[manifest["metadata"]["name"]] = manifest["spec"]["keys"]
+    for index, leaf in of_kind(authority, "person"):
+        manifest = disclose(authority, index)
+        keys[manifest["metadata"]["name"]] = manifest["spec"]["keys"]
+        told = disclose(authority, leaf["change"])["manifests"]
+        assert {"kind": "Human",
+                "metadata": manifest["metadata"]} in told
     return keys
 
 

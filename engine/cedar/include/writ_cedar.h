@@ -22,8 +22,9 @@
 #include <stdint.h>
 
 enum {
-	WRIT_CEDAR_SYNTAX = -1, /* what was given does not fit */
-	WRIT_CEDAR_BROKEN = -2, /* the engine panicked; nothing is set */
+	WRIT_CEDAR_SYNTAX = -1,	 /* what was given does not fit */
+	WRIT_CEDAR_BROKEN = -2,	 /* the engine panicked; nothing is set */
+	WRIT_CEDAR_GENERAL = -3, /* typed facts do not do: ask in JSON's form */
 };
 
 struct writ_cedar;	 /* a snapshot */
@@ -42,7 +43,8 @@ struct writ_cedar_error {
  * Builds from {"schema": text, "policies": {file: text}, "invariants": text,
  * "templates": text}.  Each policy is named by its @id.  Validation is strict,
  * warnings are faults, and no policy may dereference an entity it names
- * literally.
+ * literally.  Policies of the files shadow.cedar and *.shadow.cedar are
+ * shadows: told about, never obeyed.
  *
  * ret_snapshot: owned; NULL when there are faults.
  * ret_faults: owned JSON text, an array of {"policy"?, "file"?, "line"?,
@@ -57,12 +59,28 @@ int writ_cedar_link(const struct writ_cedar *snapshot, const uint8_t *links,
 		    size_t len, const struct writ_cedar **ret_snapshot,
 		    struct writ_cedar_error *error);
 
+/* A copy in which a policy, invariant or template is not there: cheap, for
+ * asking whether it would be missed. */
+int writ_cedar_without(const struct writ_cedar *snapshot, const char *id,
+		       const struct writ_cedar **ret_snapshot,
+		       struct writ_cedar_error *error);
+
+/* A copy that notes which policies decide what it is asked, also through copies
+ * made of it; and what it noted since the last time, as owned JSON text: an
+ * array of ids. */
+int writ_cedar_watch(const struct writ_cedar *snapshot,
+		     const struct writ_cedar **ret_snapshot,
+		     struct writ_cedar_error *error);
+int writ_cedar_watched(const struct writ_cedar *snapshot, char **ret_json,
+		       struct writ_cedar_error *error);
+
 const struct writ_cedar *writ_cedar_ref(const struct writ_cedar *snapshot);
 void writ_cedar_unref(const struct writ_cedar *snapshot);
 
 /*
  * For people and for checks of style, as owned JSON text: {"policies": [{"id",
- * "title", "effect", "set": "policies|invariants|templates|links", "text",
+ * "title", "effect", "set": "policies|invariants|shadows|templates|links",
+ * "text",
  * "reads": [members of context], "readsInUnless": [...]}], "enumerations":
  * {type: [members]}}.
  */
@@ -98,6 +116,35 @@ int writ_cedar_query_new(const struct writ_cedar *snapshot,
 			 struct writ_cedar_error *error);
 void writ_cedar_query_free(struct writ_cedar_query *query);
 
+struct policy_question; /* policy/question.h */
+
+/*
+ * The same from typed facts of the governance schema, for a fraction of the
+ * cost: nothing is parsed, and what cannot be wrong is not checked again.
+ *
+ * Returns WRIT_CEDAR_GENERAL for a schema whose questions are made in another
+ * way, or a world that has what a question brings itself.
+ */
+int writ_cedar_question_new(const struct writ_cedar *snapshot,
+			    const struct writ_cedar_world *world,
+			    const struct policy_question *question,
+			    struct writ_cedar_query **ret_query,
+			    struct writ_cedar_error *error);
+
+/* Whether a human approves the question's pending request for a group. */
+int writ_cedar_question_approve(const struct writ_cedar *snapshot,
+				const struct writ_cedar_world *world,
+				const struct policy_question *question,
+				const char *human, const char *group,
+				bool step_up,
+				struct writ_cedar_query **ret_query,
+				struct writ_cedar_error *error);
+
+/* Whether two queries ask the same: request, context and entities.  For
+ * comparison in tests. */
+bool writ_cedar_query_is_same(const struct writ_cedar_query *query,
+			      const struct writ_cedar_query *other);
+
 struct writ_cedar_tag {
 	const char *name;
 	int64_t value;
@@ -105,7 +152,8 @@ struct writ_cedar_tag {
 
 /* Facts in place of the question's own. */
 struct writ_cedar_variant {
-	const char *ttl; /* context.ttl, such as "90s"; NULL: as it is */
+	const char *ttl;  /* context.ttl, such as "90s"; NULL: as it is */
+	const char *mode; /* context.mode; NULL: as it is */
 	const char *const *evidence; /* context.evidence, whole */
 	size_t evidence_count;
 	bool vary_evidence;
@@ -144,6 +192,18 @@ int writ_cedar_query_run(struct writ_cedar_query *query,
  * to be compared with. */
 int writ_cedar_query_run_whole(const struct writ_cedar_query *query, int parts,
 			       bool *ret_allow, struct writ_cedar_error *error);
+
+/* A shadow that holds, or errs. */
+struct writ_cedar_shadow {
+	const char *id;
+	const char *would; /* "forbid", "permit" or "error" */
+};
+
+/* What shadows say of the question as it is; nothing obeys them.  ret_shadows:
+ * borrowed until the next call or writ_cedar_query_free(). */
+int writ_cedar_query_shadows(struct writ_cedar_query *query,
+			     const struct writ_cedar_shadow **ret_shadows,
+			     size_t *ret_count, struct writ_cedar_error *error);
 
 /* What better facts the policies for this question ask about. */
 struct writ_cedar_remedies {

@@ -2,6 +2,8 @@
 //! validated, indexed by what a request can be.
 
 use crate::packed::Packed;
+use crate::question::Typed;
+use crate::rules::{key_of, Atoms, Key, Kinds, Tree};
 use crate::types::Vocabulary;
 use cedar_policy::{
     Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, SlotId, Template, ValidationMode,
@@ -13,7 +15,7 @@ use serde_json::{json, Value as Json};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// How far a policy may follow references (Cedar RFC 76).  The entities of an
 /// ask are collected without such a bound; what this refuses is a policy that
@@ -27,9 +29,11 @@ const QUORUM_MAX: i64 = 64;
 pub enum Part {
     Policies,
     Invariants,
+    /// Policies of a shadow file: told about, never obeyed.
+    Shadows,
 }
 
-/// A static policy or a link, ready to be evaluated.
+/// A static policy or a link.
 pub struct Rule {
     pub id: CString,
     pub effect: Effect,
@@ -49,27 +53,68 @@ pub struct Remedies {
     pub quorum: i64,
 }
 
+/// A policy of a bucket.
+pub struct Ready {
+    /// Its place among the policies of its set.
+    pub place: u32,
+    pub rule: Arc<Rule>,
+    pub tree: Tree,
+}
+
+/// Policies that are all false, or all err, unless one test has one outcome.
+pub struct Group {
+    pub lead: Option<(u32, bool)>,
+    pub list: Vec<Ready>,
+}
+
+/// The policies of one set in a bucket.
+#[derive(Default)]
+pub struct Rules {
+    /// For every request of the bucket.
+    pub always: Vec<Group>,
+    leads: HashMap<(u32, bool), usize>,
+    /// For requests of one principal or resource, with what they could better.
+    pub keyed: HashMap<Key, Vec<(Ready, Remedies)>>,
+    /// Whether `keyed` has keys of groups.
+    pub within: bool,
+}
+
 /// Everything that can apply to one (principal type, action, resource type).
-#[derive(Default, Clone)]
 pub struct Bucket {
-    pub policies: Vec<Arc<Rule>>,
-    pub invariants: Vec<Arc<Rule>>,
+    pub action: Arc<ast::Entity>,
+    pub atoms: Atoms,
+    pub policies: Rules,
+    pub invariants: Rules,
+    pub shadows: Rules,
     pub remedies: Remedies,
+}
+
+/// A bucket with the links that came later.
+#[derive(Clone)]
+pub struct Lane {
+    pub bucket: Arc<Bucket>,
     /// Links whose slot can only be equal to one entity, by that entity.
     pub links: HashMap<ast::EntityUID, Vec<Arc<Rule>>>,
+    pub loose: Vec<Arc<Rule>>,
 }
 
 pub type Shape = (ast::EntityType, ast::EntityUID, ast::EntityType);
 
 pub struct Snapshot {
     pub vocabulary: Arc<Vocabulary>,
-    pub index: HashMap<Shape, Bucket>,
+    pub index: HashMap<Shape, Arc<Lane>>,
+    /// How the authority's own questions are made, if the schema is for them.
+    pub typed: Option<Arc<Typed>>,
     /// The official sets, for comparison and for links.
-    pub policies: PolicySet,
-    pub invariants: PolicySet,
+    pub policies: Arc<PolicySet>,
+    pub invariants: Arc<PolicySet>,
     /// Template links, by id.
     links: Vec<(PolicyId, PolicyId, HashMap<SlotId, EntityUid>)>,
-    about: Vec<About>,
+    about: Arc<Vec<About>>,
+    /// A policy that is treated as if it were not there.
+    pub without: Option<String>,
+    /// What decided an evaluation, if anybody wants to know.
+    pub watch: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 /// What people are told about a policy.
@@ -150,7 +195,23 @@ struct Named<T> {
 struct Parsed {
     policies: Vec<Named<Policy>>,
     invariants: Vec<Named<Policy>>,
+    shadows: Vec<Named<Policy>>,
     templates: Vec<Named<Template>>,
+}
+
+impl Parsed {
+    /// Where each policy and template stands.
+    fn places(&self) -> impl Iterator<Item = (&String, &String, Option<usize>)> {
+        let policies = self.policies.iter().chain(&self.invariants);
+        let policies = policies.chain(&self.shadows);
+        let places = policies.map(|n| (&n.id, &n.file, n.line));
+        places.chain(self.templates.iter().map(|n| (&n.id, &n.file, n.line)))
+    }
+}
+
+/// Policies of such a file are told about, never obeyed.
+fn is_shadow_file(file: &str) -> bool {
+    file == "shadow.cedar" || file.ends_with(".shadow.cedar")
 }
 
 fn parse_set(file: &str, source: &str, faults: &mut Faults) -> Option<PolicySet> {
@@ -249,19 +310,18 @@ fn is_id(id: &str) -> bool {
 
 fn check_twice(parsed: &Parsed, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
-    let all = parsed.policies.iter().map(|n| (&n.id, &n.file, n.line));
-    let all = all.chain(parsed.invariants.iter().map(|n| (&n.id, &n.file, n.line)));
-    let all = all.chain(parsed.templates.iter().map(|n| (&n.id, &n.file, n.line)));
-    for (id, file, line) in all {
+    for (id, file, line) in parsed.places() {
         if !seen.insert(id) {
             faults.add(Some(id), Some(file), line, "the @id is taken".into());
         }
     }
 }
 
-fn sets(parsed: &Parsed) -> Result<(PolicySet, PolicySet), String> {
+/// Policies with templates, invariants, shadows.
+fn sets(parsed: &Parsed) -> Result<[PolicySet; 3], String> {
     let mut policies = PolicySet::new();
     let mut invariants = PolicySet::new();
+    let mut shadows = PolicySet::new();
     for n in &parsed.policies {
         let policy = n.what.new_id(PolicyId::new(&n.id));
         policies.add(policy).map_err(|e| e.to_string())?;
@@ -274,17 +334,18 @@ fn sets(parsed: &Parsed) -> Result<(PolicySet, PolicySet), String> {
         let policy = n.what.new_id(PolicyId::new(&n.id));
         invariants.add(policy).map_err(|e| e.to_string())?;
     }
-    Ok((policies, invariants))
+    for n in &parsed.shadows {
+        let policy = n.what.new_id(PolicyId::new(&n.id));
+        shadows.add(policy).map_err(|e| e.to_string())?;
+    }
+    Ok([policies, invariants, shadows])
 }
 
 fn validate(validator: &Validator, set: &PolicySet, parsed: &Parsed, faults: &mut Faults) {
     let result = validator.validate_with_level(set, ValidationMode::Strict, LEVEL);
     let place = |id: &str| {
-        let all = parsed.policies.iter().map(|n| (&n.id, &n.file, n.line));
-        let all = all.chain(parsed.invariants.iter().map(|n| (&n.id, &n.file, n.line)));
-        let mut all = all.chain(parsed.templates.iter().map(|n| (&n.id, &n.file, n.line)));
-        all.find(|(known, _, _)| *known == id)
-            .map_or((None, None), |(_, file, line)| (Some(file.clone()), line))
+        let found = parsed.places().find(|(known, _, _)| *known == id);
+        found.map_or((None, None), |(_, file, line)| (Some(file.clone()), line))
     };
     for error in result.validation_errors() {
         let id = error.policy_id().to_string();
@@ -309,6 +370,7 @@ fn about(parsed: &Parsed) -> Result<Vec<About>, String> {
     for (part, named) in [
         ("policies", &parsed.policies),
         ("invariants", &parsed.invariants),
+        ("shadows", &parsed.shadows),
     ] {
         for n in named {
             list.push(About {
@@ -341,30 +403,95 @@ fn without_positions(policy: &Policy) -> Result<Policy, String> {
     Policy::from_json(Some(policy.id().clone()), est).map_err(|e| e.to_string())
 }
 
-/// What is left to evaluate in a bucket.  Every request of a bucket has its
-/// action and its types, so a scope that names no more than those holds; any
-/// other scope stays part of the condition.
 fn rule(policy: &Policy) -> Result<Rule, String> {
-    use cedar_policy::{PrincipalConstraint as P, ResourceConstraint as R};
     let ast: &ast::Policy = policy.as_ref();
-    let by_type = matches!(policy.principal_constraint(), P::Any | P::Is(_))
-        && matches!(policy.resource_constraint(), R::Any | R::Is(_));
-    let condition = if by_type {
-        ast.non_scope_constraints()
-            .cloned()
-            .unwrap_or_else(|| ast::Expr::val(true))
-    } else {
-        ast.condition()
-    };
     Ok(Rule {
         id: CString::new(policy.id().to_string()).map_err(|e| e.to_string())?,
         effect: policy.effect(),
-        condition,
+        condition: ast.condition(),
         slots: ast.env().clone(),
     })
 }
 
+impl Rules {
+    /// Adds a policy of a bucket; one that is never more than false is left out.
+    fn add(&mut self, place: u32, rule: &Arc<Rule>, tree: Tree) {
+        let (lead, tree) = split_lead(tree);
+        if matches!(tree, Tree::Const(false)) && lead.is_none() {
+            return;
+        }
+        let ready = Ready {
+            place,
+            rule: rule.clone(),
+            tree,
+        };
+        let known = lead.and_then(|lead| self.leads.get(&lead));
+        let at = known.copied().unwrap_or_else(|| {
+            self.always.push(Group {
+                lead,
+                list: Vec::new(),
+            });
+            self.always.len() - 1
+        });
+        if let Some(lead) = lead {
+            self.leads.insert(lead, at);
+        }
+        self.always[at].list.push(ready);
+    }
+
+    fn add_keyed(&mut self, key: Key, ready: Ready, remedies: Remedies) {
+        self.within |= matches!(key, Key::Within(_));
+        self.keyed.entry(key).or_default().push((ready, remedies));
+    }
+}
+
+/// The first test of a conjunction with the outcome it must have, and the rest.
+fn split_lead(tree: Tree) -> (Option<(u32, bool)>, Tree) {
+    let lead_of = |tree: &Tree| match tree {
+        Tree::Atom(number) => Some((*number, true)),
+        Tree::Not(inner) => match **inner {
+            Tree::Atom(number) => Some((number, false)),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(lead) = lead_of(&tree) {
+        return (Some(lead), Tree::Const(true));
+    }
+    let Tree::And(mut list) = tree else {
+        return (None, tree);
+    };
+    let Some(lead) = list.first().and_then(lead_of) else {
+        return (None, Tree::And(list));
+    };
+    list.remove(0);
+    (Some(lead), Tree::And(list))
+}
+
 impl Remedies {
+    pub fn merge(&mut self, other: &Remedies) {
+        for group in &other.groups {
+            add_once(&mut self.groups, group.clone());
+        }
+        for named in &other.named {
+            if !self.named.contains(named) {
+                self.named.push(named.clone());
+            }
+        }
+        for kind in &other.evidence {
+            add_once(&mut self.evidence, kind.clone());
+        }
+        self.quorum = self.quorum.max(other.quorum);
+    }
+
+    /// Evidence in the order of the schema.
+    pub fn sort(&mut self, vocabulary: &Vocabulary) {
+        self.evidence.sort_by_key(|kind| {
+            let order = &vocabulary.evidence_members;
+            order.iter().position(|known| known == kind)
+        });
+    }
+
     /// Adds what one policy names: `context.approvals.hasTag(group)`,
     /// `getTag(group) >= n` and members of the evidence vocabulary.
     fn gather(&mut self, condition: &ast::Expr, evidence: Option<&ast::EntityType>) {
@@ -448,48 +575,100 @@ fn shape(env: &Env) -> Shape {
 }
 
 /// One bucket for each request the schema knows, also those no policy names.
-fn index(
+fn empty_buckets(
     schema: &Schema,
     vocabulary: &Vocabulary,
-    parsed: &Parsed,
 ) -> Result<HashMap<Shape, Bucket>, String> {
     let mut index: HashMap<Shape, Bucket> = HashMap::new();
     for env in schema.request_envs() {
-        index.entry(shape(&env)).or_default();
-    }
-    let parts = [
-        (Part::Policies, &parsed.policies),
-        (Part::Invariants, &parsed.invariants),
-    ];
-    for (part, named) in parts {
-        for n in named {
-            let policy = n.what.new_id(PolicyId::new(&n.id));
-            let ready = Arc::new(rule(&without_positions(&policy)?)?);
-            let mut shapes = BTreeSet::new();
-            for env in policy.get_valid_request_envs(schema) {
-                let shape = shape(&env);
-                if !shapes.insert(shape.clone()) {
-                    continue;
-                }
-                let bucket = index.entry(shape).or_default();
-                if part == Part::Policies {
-                    bucket
-                        .remedies
-                        .gather(&ready.condition, vocabulary.evidence.as_ref());
-                    bucket.policies.push(ready.clone());
-                } else {
-                    bucket.invariants.push(ready.clone());
-                }
-            }
-        }
-    }
-    for bucket in index.values_mut() {
-        bucket.remedies.evidence.sort_by_key(|kind| {
-            let order = &vocabulary.evidence_members;
-            order.iter().position(|known| known == kind)
+        let shape = shape(&env);
+        let action = vocabulary.known_action(&shape.1)?;
+        index.entry(shape).or_insert_with(|| Bucket {
+            action,
+            atoms: Atoms::default(),
+            policies: Rules::default(),
+            invariants: Rules::default(),
+            shadows: Rules::default(),
+            remedies: Remedies::default(),
         });
     }
     Ok(index)
+}
+
+/// Puts a policy where it can apply.
+fn add_rule(
+    index: &mut HashMap<Shape, Bucket>,
+    vocabulary: &Vocabulary,
+    part: Part,
+    place: u32,
+    policy: &Policy,
+) -> Result<(), String> {
+    let ready = Arc::new(rule(&without_positions(policy)?)?);
+    let key = key_of(&ready.condition);
+    let mut remedies = Remedies::default();
+    if part == Part::Policies {
+        remedies.gather(&ready.condition, vocabulary.evidence.as_ref());
+    }
+    let mut shapes = BTreeSet::new();
+    for env in policy.get_valid_request_envs(&vocabulary.schema) {
+        let shape = shape(&env);
+        if !shapes.insert(shape.clone()) {
+            continue;
+        }
+        let bucket = index
+            .get_mut(&shape)
+            .ok_or("a policy is for a request that cannot be")?;
+        let kinds = Kinds {
+            principal: &shape.0,
+            action: &bucket.action,
+            resource: &shape.2,
+        };
+        let tree = bucket.atoms.tree(&ready.condition, &kinds);
+        let rules = match part {
+            Part::Policies => &mut bucket.policies,
+            Part::Invariants => &mut bucket.invariants,
+            Part::Shadows => &mut bucket.shadows,
+        };
+        match &key {
+            None => {
+                rules.add(place, &ready, tree);
+                bucket.remedies.merge(&remedies);
+            }
+            Some(key) => {
+                let rule = ready.clone();
+                let ready = Ready { place, rule, tree };
+                rules.add_keyed(key.clone(), ready, remedies.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn index(vocabulary: &Vocabulary, parsed: &Parsed) -> Result<HashMap<Shape, Arc<Lane>>, String> {
+    let mut index = empty_buckets(&vocabulary.schema, vocabulary)?;
+    let parts = [
+        (Part::Policies, &parsed.policies),
+        (Part::Invariants, &parsed.invariants),
+        (Part::Shadows, &parsed.shadows),
+    ];
+    for (part, named) in parts {
+        for (place, n) in named.iter().enumerate() {
+            let policy = n.what.new_id(PolicyId::new(&n.id));
+            add_rule(&mut index, vocabulary, part, place as u32, &policy)?;
+        }
+    }
+    let lane = |mut bucket: Bucket| {
+        bucket.remedies.sort(vocabulary);
+        Arc::new(Lane {
+            bucket: Arc::new(bucket),
+            links: HashMap::new(),
+            loose: Vec::new(),
+        })
+    };
+    Ok(index
+        .into_iter()
+        .map(|(shape, bucket)| (shape, lane(bucket)))
+        .collect())
 }
 
 impl Snapshot {
@@ -525,7 +704,11 @@ impl Snapshot {
                 let source = source
                     .text()
                     .ok_or_else(|| format!("bundle's file {file} is not a text"))?;
-                parsed.policies.extend(take_policies(file, source, faults));
+                let found = take_policies(file, source, faults);
+                match is_shadow_file(file) {
+                    true => parsed.shadows.extend(found),
+                    false => parsed.policies.extend(found),
+                }
             }
         }
         parsed.invariants = take_policies("invariants", text("invariants")?, faults);
@@ -534,21 +717,26 @@ impl Snapshot {
         if !faults.0.is_empty() {
             return Ok(None);
         }
-        let (policies, invariants) = sets(&parsed)?;
+        let [policies, invariants, shadows] = sets(&parsed)?;
         let validator = Validator::new(schema.clone());
-        validate(&validator, &policies, &parsed, faults);
-        validate(&validator, &invariants, &parsed, faults);
+        for set in [&policies, &invariants, &shadows] {
+            validate(&validator, set, &parsed, faults);
+        }
         if !faults.0.is_empty() {
             return Ok(None);
         }
         let vocabulary = Arc::new(Vocabulary::new(schema.clone(), source)?);
+        let index = index(&vocabulary, &parsed)?;
         Ok(Some(Snapshot {
-            index: index(&schema, &vocabulary, &parsed)?,
+            typed: Typed::new(&vocabulary, &index).map(Arc::new),
+            index,
             vocabulary,
-            policies,
-            invariants,
+            policies: Arc::new(policies),
+            invariants: Arc::new(invariants),
             links: Vec::new(),
-            about: about(&parsed)?,
+            about: Arc::new(about(&parsed)?),
+            without: None,
+            watch: None,
         }))
     }
 
@@ -566,11 +754,44 @@ impl Snapshot {
         Snapshot {
             vocabulary: self.vocabulary.clone(),
             index: self.index.clone(),
+            typed: self.typed.clone(),
             policies: self.policies.clone(),
             invariants: self.invariants.clone(),
             links: self.links.clone(),
             about: self.about.clone(),
+            without: self.without.clone(),
+            watch: self.watch.clone(),
         }
+    }
+
+    /// A copy in which a policy, invariant or template is not there.
+    pub fn without(&self, id: &str) -> Self {
+        let mut copy = self.copy();
+        copy.without = Some(id.into());
+        copy
+    }
+
+    /// A copy that notes which policies decide what it is asked.
+    pub fn watched(&self) -> Self {
+        let mut copy = self.copy();
+        copy.watch = Some(Arc::default());
+        copy
+    }
+
+    /// Whether a policy is treated as if it were not there.
+    pub fn lacks(&self, rule: &Rule) -> bool {
+        match &self.without {
+            None => false,
+            Some(id) => rule.id.to_bytes() == id.as_bytes(),
+        }
+    }
+
+    /// What decided since the last time, by id.
+    pub fn take_watched(&self) -> BTreeSet<String> {
+        let lock = |watch: &Arc<Mutex<BTreeSet<String>>>| {
+            watch.lock().map(|mut ids| std::mem::take(&mut *ids)).ok()
+        };
+        self.watch.as_ref().and_then(lock).unwrap_or_default()
     }
 
     fn add_link(&mut self, link: &Packed) -> Result<(), String> {
@@ -602,7 +823,10 @@ impl Snapshot {
         template: PolicyId,
         values: HashMap<SlotId, EntityUid>,
     ) -> Result<(), String> {
-        self.policies
+        if self.without.as_deref() == Some(template.as_ref()) {
+            return Err(format!("link {id}: the template is not there"));
+        }
+        Arc::make_mut(&mut self.policies)
             .link(template.clone(), id.clone(), values.clone())
             .map_err(|error| format!("link {id}: {error}"))?;
         let (Some(linked), Some(source)) =
@@ -618,12 +842,13 @@ impl Snapshot {
             if !shapes.insert(shape.clone()) {
                 continue;
             }
-            let Some(bucket) = self.index.get_mut(&shape) else {
+            let Some(lane) = self.index.get_mut(&shape) else {
                 return Err(format!("link {id} is for a request that cannot be"));
             };
-            match key_of(source, &values) {
-                Some(key) => bucket.links.entry(key).or_default().push(ready.clone()),
-                None => bucket.policies.push(ready.clone()),
+            let lane = Arc::make_mut(lane);
+            match key_of_link(source, &values) {
+                Some(key) => lane.links.entry(key).or_default().push(ready.clone()),
+                None => lane.loose.push(ready.clone()),
             }
         }
         self.links.push((id, template, values));
@@ -658,7 +883,7 @@ impl Snapshot {
 
 /// The entity a link's scope is `==` to, if it is: such a link is looked at only
 /// when that entity is in the request.
-fn key_of(template: &Template, values: &HashMap<SlotId, EntityUid>) -> Option<ast::EntityUID> {
+fn key_of_link(template: &Template, values: &HashMap<SlotId, EntityUid>) -> Option<ast::EntityUID> {
     use cedar_policy::{TemplatePrincipalConstraint as P, TemplateResourceConstraint as R};
     let slot = if let P::Eq(None) = template.principal_constraint() {
         SlotId::principal()

@@ -19,6 +19,8 @@ pub struct Vocabulary {
     types: HashMap<String, EntityType>,
     actions: HashMap<EntityUID, Arc<ast::Entity>>,
     functions: HashMap<&'static str, ast::Name>,
+    /// Enumerated types: their members as values.
+    enums: HashMap<EntityType, HashMap<SmolStr, Value>>,
     /// The enumerated type called Evidence, if there is one.
     pub evidence: Option<EntityType>,
     /// Its members in the schema's order.
@@ -31,9 +33,11 @@ impl Vocabulary {
         let mut types = HashMap::new();
         let mut evidence = None;
         let mut evidence_members = Vec::new();
+        let mut enums = HashMap::new();
         for known in core.entity_types() {
             let name = known.name().clone();
             if let ValidatorEntityTypeKind::Enum(members) = &known.kind {
+                enums.insert(name.clone(), values_of(&name, members.iter()));
                 if name.name().basename().to_string() == "Evidence" {
                     evidence = Some(name.clone());
                     evidence_members = members
@@ -61,9 +65,14 @@ impl Vocabulary {
             types,
             actions,
             functions,
+            enums,
             evidence,
             evidence_members,
         })
+    }
+
+    pub fn known_kind(&self, name: &str) -> Option<EntityType> {
+        self.types.get(name).cloned()
     }
 
     fn kind(&self, name: &str) -> Result<&EntityType, String> {
@@ -104,8 +113,12 @@ impl Vocabulary {
                 self.make_uid(self.kind(&kind)?, id)
             }
         };
+        self.known_action(&uid)
+    }
+
+    pub fn known_action(&self, uid: &EntityUID) -> Result<Arc<ast::Entity>, String> {
         self.actions
-            .get(&uid)
+            .get(uid)
             .cloned()
             .ok_or_else(|| format!("the schema has no action {uid}"))
     }
@@ -212,10 +225,26 @@ impl Vocabulary {
             .map_err(|e| e.to_string())
     }
 
-    /// A member of the evidence vocabulary as a value.
+    /// A member of an enumerated type as a value.
+    pub fn member(&self, kind: &EntityType, id: &str) -> Option<Value> {
+        self.enums.get(kind)?.get(id).cloned()
+    }
+
+    /// The first member of an enumerated type, or an empty text.
+    pub fn first_member(&self, kind: &EntityType) -> &str {
+        let members = self.enums.get(kind).map(HashMap::keys);
+        members
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or("", SmolStr::as_str)
+    }
+
+    /// A kind of evidence as a value; it need not be one the schema knows.
     pub fn evidence_value(&self, id: &str) -> Option<Value> {
         let kind = self.evidence.as_ref()?;
-        Some(Value::from(self.make_uid(kind, id)))
+        let known = self.member(kind, id);
+        known.or_else(|| Some(Value::from(self.make_uid(kind, id))))
     }
 
     /// Enumerated types and their members.
@@ -230,6 +259,18 @@ impl Vocabulary {
         }
         Json::Object(all)
     }
+}
+
+fn values_of<'m>(
+    kind: &EntityType,
+    members: impl Iterator<Item = &'m ast::Eid>,
+) -> HashMap<SmolStr, Value> {
+    members
+        .map(|eid| {
+            let uid = EntityUID::from_components(kind.clone(), eid.clone(), None);
+            (SmolStr::new(AsRef::<str>::as_ref(eid)), Value::from(uid))
+        })
+        .collect()
 }
 
 /// Text from outside, short enough for a message.

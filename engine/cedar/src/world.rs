@@ -1,12 +1,13 @@
 //! Entities that many asks share, kept by uid.
 
 use crate::packed::Packed;
+use crate::question::Cache;
 use crate::types::{entity_references, Vocabulary};
-use cedar_policy_core::ast::{Entity, EntityUID};
+use cedar_policy_core::ast::{Entity, EntityType, EntityUID};
 use cedar_policy_core::entities::{Entities, TCComputation};
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::CoreSchema;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// An entity with all its ancestors, and what it refers to.
@@ -18,6 +19,9 @@ pub struct Node {
 pub struct World {
     pub vocabulary: Arc<Vocabulary>,
     pub nodes: HashMap<EntityUID, Node>,
+    /// Types of which there are entities.
+    pub kinds: HashSet<EntityType>,
+    pub cache: Cache,
 }
 
 impl Node {
@@ -49,14 +53,19 @@ impl World {
             }
             text
         })?;
-        let nodes = all
+        let nodes: HashMap<_, _> = all
             .into_iter()
             .filter(|entity| !entity.uid().is_action())
             .map(|entity| (entity.uid().clone(), Node::new(Arc::new(entity))))
             .collect();
         Ok(World {
             vocabulary: vocabulary.clone(),
+            kinds: nodes
+                .keys()
+                .map(|uid: &EntityUID| uid.entity_type().clone())
+                .collect(),
             nodes,
+            cache: Cache::default(),
         })
     }
 }

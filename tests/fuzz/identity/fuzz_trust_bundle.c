@@ -1,5 +1,6 @@
-/* Every key of a bundle that is taken is for tokens and has an id. */
-#include "identity/trust.h"
+/* Every key of a bundle that is taken is for tokens and has an id; of a map
+ * only the domain's own entry is. */
+#include "identity/bundle.h"
 
 #include <assert.h>
 
@@ -7,15 +8,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct jose_key **keys;
+	CLEANUP(bundle_free_p) struct bundle *bundle = NULL;
 
-	if (bundle_parse(slice_of(data, size), &keys) < 0)
+	if (bundle_parse(slice_of(data, size), "example.org", &bundle) < 0)
 		return 0;
-	for (size_t i = 0; keys[i]; i++) {
+	assert(bundle->sequence >= -1 && bundle->refresh_hint_s >= -1);
+	assert(x509_roots_count(bundle->roots) <= X509_ROOTS_MAX);
+	for (size_t i = 0; bundle->keys[i]; i++) {
 		assert(i < JOSE_KEYS_MAX);
-		assert(*jose_key_id(keys[i]));
-		assert(!strcmp(jose_key_use(keys[i]), "jwt-svid"));
+		assert(*jose_key_id(bundle->keys[i]));
+		assert(!strcmp(jose_key_use(bundle->keys[i]), "jwt-svid"));
 	}
-	bundle_keys_free(keys);
 	return 0;
 }

@@ -7,12 +7,12 @@
 #include "keeper/requests.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int __wrap_last_store(struct last *last, const struct checkpoint *head,
-		      struct slice note);
+int __wrap_last_put(struct last *last, const struct checkpoint *head,
+		    struct slice note);
 
 /* The memory of a keeper whose disk never fails, nor is written. */
-int __wrap_last_store(struct last *last, const struct checkpoint *head,
-		      struct slice note UNUSED)
+int __wrap_last_put(struct last *last, const struct checkpoint *head,
+		    struct slice note UNUSED)
 {
 	/* Never back, and never another root at the same size. */
 	assert(head->size >= last->head.size);
@@ -21,10 +21,13 @@ int __wrap_last_store(struct last *last, const struct checkpoint *head,
 	return 0;
 }
 
+#define SECRET "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="
+#define LIST "[{\"key\":\"" SECRET "\",\"number\":1}]"
+
 static const char keys_text[] =
-	"{\"keks\":[{\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
-	"\"number\":1}],\"log\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-	"\",\"origin\":\"writ.example/log\",\"v\":1}";
+	"{\"keks\":" LIST ",\"log\":\"" SECRET
+	"\",\"origin\":\"writ.example/log\",\"ssh\":" LIST ",\"tokens\":" LIST
+	",\"v\":2}";
 
 static struct keeper keeper;
 
@@ -36,20 +39,30 @@ static void set_up(void)
 		return;
 	if (keys_parse(slice_str(keys_text), &keeper.keys) < 0)
 		abort();
-	keeper.last.folder_fd = -1;
+	keeper.last.slots.fd = -1;
+	keeper.issued.slots.fd = -1;
+	if (note_verifier_new(&keeper.keys->vkey, &keeper.verifier) < 0)
+		abort();
 	keeper.lock_fd = -1;
 	keeper.last.head.size = 1;
 	keeper.last.head.root = leaf;
 }
 
+static int take_answer(void *cookie, struct slice answer)
+{
+	json_t **value = cookie;
+
+	return json_parse(answer, FRAME_MAX, value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	CLEANUP(buf_clear) struct buf reply = BUF_INIT(FRAME_MAX);
 	CLEANUP(json_put_p) json_t *value = NULL;
+	const struct slice body = slice_of(data, size);
+	const struct rpc_sink sink = { take_answer, &value };
 
 	set_up();
-	if (keeper_answer(&keeper, slice_of(data, size), &reply) < 0 ||
-	    json_parse(buf_slice(&reply), FRAME_MAX, &value) < 0)
+	if (keeper_answer(&keeper, &body, 1, &sink) < 0)
 		abort();
 	assert((json_object_get(value, "result") != NULL) !=
 	       (json_object_get(value, "error") != NULL));

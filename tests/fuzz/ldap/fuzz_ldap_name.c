@@ -1,12 +1,15 @@
 /*
- * Names and filters out of any text: a normal form normalises to itself,
- * prints, and goes back and forth through a filter without leaving its clause.
+ * Names, filters, identifiers and times out of any bytes: a normal form
+ * normalises to itself, prints, and goes back and forth through a filter
+ * without leaving its clause; the others are texts or nothing.
  */
 #include <assert.h>
 
 #include "base/mem.h"
 #include "connectors/ldap/dn.h"
 #include "connectors/ldap/filter.h"
+#include "connectors/ldap/identifier.h"
+#include "connectors/ldap/moment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,6 +55,19 @@ static void check_filter(struct slice value)
 	assert(count_byte(bytes, '*') == 0 && count_byte(bytes, 0) == 0);
 }
 
+static void check_identifiers(struct slice bytes, const char *text)
+{
+	CLEANUP(mem_free_p) char *guid = identifier_guid(bytes);
+	CLEANUP(mem_free_p) char *sid = identifier_sid(bytes);
+	int64_t ms = 0;
+
+	assert(!guid || strlen(guid) == 36);
+	assert(!sid || strncmp(sid, "S-", 2) == 0);
+	(void)moment_of_filetime(text, &ms);
+	if (moment_of_generalized(text, &ms))
+		assert(ms > -63000000000000 && ms < 254000000000000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text;
@@ -61,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = mem_alloc(size + 1);
 	memcpy(text, data, size);
 	check_name(text);
+	check_identifiers(slice_of(data, size), text);
 	free(text);
 	check_filter(slice_of(data, size));
 	return 0;

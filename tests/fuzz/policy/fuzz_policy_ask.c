@@ -1,5 +1,6 @@
-/* An ask that is the input: answered, and allowed only if nothing is wrong. */
-#include "policy/policy.h"
+/* An ask that is the input: answered, allowed only if nothing is wrong, and as
+ * Cedar's own authorizer answers it. */
+#include "policy/engine.h"
 
 #include "base/mem.h"
 
@@ -62,6 +63,19 @@ static size_t members(void *cookie UNUSED, const char *group UNUSED,
 	return 2;
 }
 
+static void answer_as_cedar_does(const json_t *ask, bool allow)
+{
+	CLEANUP(question_close) struct question q = { 0 };
+	struct writ_cedar_error error;
+	bool whole;
+
+	if (question_open(bundle(), NULL, ask, &q) < 0)
+		return;
+	if (writ_cedar_query_run_whole(q.query, POLICY_BOTH, &whole, &error) ||
+	    whole != allow)
+		__builtin_trap();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(json_put_p) json_t *ask = NULL;
@@ -75,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = policy_ask(bundle(), NULL, ask, &answer);
 	if (answer.allow && (r < 0 || json_array_size(answer.errors) > 0))
 		__builtin_trap();
+	answer_as_cedar_does(ask, answer.allow);
 	r = policy_decide(bundle(), NULL, ask, &people, &verdict);
 	if (r < 0 && verdict.decision != POLICY_DENY)
 		__builtin_trap();

@@ -3,7 +3,7 @@
 its promises, with real checkpoints, proofs and signatures.
 
 usage: run.py [--extra FILE] [--resource NAME] [--member NAME] [--build FILE]
-              -- COMMAND...
+              [--add ACTION] [--remove ACTION] -- COMMAND...
 
 --config FILE is added to COMMAND; the file is the common configuration and the
 members of the JSON object in --extra, where {folder} is a fresh folder.
@@ -81,11 +81,19 @@ class Connector:
         return data
 
     def raw(self, body):
-        self.child.stdin.write(struct.pack(">I", len(body)) + body)
+        return self.ahead([body])[0]
+
+    def ahead(self, bodies):
+        """Sends all before the first answer; the answers in their order."""
+        self.child.stdin.write(b"".join(
+            struct.pack(">I", len(body)) + body for body in bodies))
         self.child.stdin.flush()
-        size = struct.unpack(">I", self.read(4))[0]
-        assert size <= 4 << 20, "an answer over 4 MiB"
-        return json.loads(self.read(size))
+        answers = []
+        for _ in bodies:
+            size = struct.unpack(">I", self.read(4))[0]
+            assert size <= 4 << 20, "an answer over 4 MiB"
+            answers.append(json.loads(self.read(size)))
+        return answers
 
     def call(self, method, params=None):
         self.number += 1
@@ -142,8 +150,13 @@ class Run:
             json.dump(config, file)
         self.connector = Connector([*options.command, "--config", path])
 
+    def name(self, action):
+        """What the connector calls the addition and the removal."""
+        return {"AddToGroup": self.options.add,
+                "RemoveFromGroup": self.options.remove}.get(action, action)
+
     def ask(self, action="AddToGroup", **other):
-        return {"action": action, "resource": self.options.resource,
+        return {"action": self.name(action), "resource": self.options.resource,
                 "parameters": {"member": self.options.member}, **other}
 
     def planned(self, action="AddToGroup"):
@@ -157,7 +170,7 @@ class Run:
             "v": 1, "purpose": "request", "request": f"req_{self.counter}",
             "execution": f"exe_{self.counter}", "agent": "a", "chain": [],
             "task": "tsk_1", "class": digest("class"), "intent": "c:0",
-            "action": action, "target": TARGET, "targetDigest": digest("t"),
+            "action": self.name(action), "target": TARGET, "targetDigest": digest("t"),
             "connectorBuild": self.connector.result("describe")["build"],
             "tier": 1, "mode": "execute", "ttl": 900,
             "notAfter": from_now(hours=1),
@@ -214,10 +227,9 @@ def it_describes_itself_and_names_its_build(run):
         assert told["build"] == "sha256:" + hashlib.sha256(file.read()).hexdigest()
     assert told["protocol"] == 1
     assert isinstance(told["enforcesPrecondition"], bool)
-    assert {row["action"] for row in told["actions"]} >= {
-        "AddToGroup", "RemoveFromGroup"}
-    assert {row["action"] for row in told["actions"] if row["takes"]} == {
-        "RemoveFromGroup"}
+    takes = {row["action"]: row["takes"] for row in told["actions"]}
+    assert takes[run.name("AddToGroup")] is False
+    assert takes[run.name("RemoveFromGroup")] is True
 
 
 @promise
@@ -279,7 +291,7 @@ def it_refuses_an_action_it_does_not_know(run):
 
 @promise
 def it_refuses_a_method_it_does_not_know(run):
-    assert run.connector.error("discover")[0] == -32601
+    assert run.connector.error("levitate")[0] == -32601
 
 
 @promise
@@ -315,6 +327,29 @@ def an_order_serves_once(run):
     assert run.apply(order)["result"] == "applied"
     run.remove()
     run.refused(order)
+
+
+@promise
+def what_is_asked_ahead_is_answered_in_order(run):
+    most = run.connector.result("describe").get("pipeline", 1)
+    assert 1 <= most <= 1000
+    if most < 5:
+        return
+    order = {"order": run.authority.arm(run.plan())}
+    asked = [("read", run.ask()), ("apply", order), ("apply", order),
+             ("read", run.ask()), ("no-such-method", {})]
+    answers = run.connector.ahead([json.dumps({
+        "jsonrpc": "2.0", "id": 1000 + number, "method": method,
+        "params": params}).encode()
+        for number, (method, params) in enumerate(asked)])
+    assert [answer["id"] for answer in answers] == [
+        1000 + number for number in range(len(asked))]
+    assert answers[0]["result"]["present"] is False
+    assert answers[1]["result"]["result"] == "applied"
+    assert answers[2]["result"]["reason"] == "order", "it has served"
+    assert answers[3]["result"]["present"] is True
+    assert answers[4]["error"]["code"] == -32601
+    run.remove()
 
 
 @promise
@@ -589,10 +624,10 @@ def an_end_that_is_not_the_undo_is_refused(run):
         "member": run.options.member + "x"}}, base=base))
     run.refused(run.authority.arm(ended))
     lying = copy.deepcopy(plan)
-    lying["undo"]["action"] = "AddToGroup"
+    lying["undo"]["action"] = run.name("AddToGroup")
     for other in (lying, {**plan, "target": "elsewhere"},
                   {**plan, "purpose": "end"}, {**plan, "action": "Format"},
-                  {**plan, "action": "RemoveFromGroup"}):
+                  {**plan, "action": run.name("RemoveFromGroup")}):
         run.refused(run.authority.arm(ended, base=run.armed_base(other)))
     run.refused(run.authority.arm({**ended, "purpose": "request"}, base=base))
     run.remove()
@@ -625,6 +660,8 @@ def main():
     parser.add_argument("--resource", default="cn=group")
     parser.add_argument("--member", default="uid=member")
     parser.add_argument("--build")
+    parser.add_argument("--add", default="AddToGroup")
+    parser.add_argument("--remove", default="RemoveFromGroup")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     failed = 0

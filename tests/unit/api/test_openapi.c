@@ -199,7 +199,8 @@ static void the_document_tells_of_keys_waits_and_states(void **state)
 		{ "POST", "/v1/requests/{id}/rollback",
 		  " id Idempotency-Key wait" },
 		{ "GET", "/v1/requests/{id}", " id wait" },
-		{ "GET", "/v1/requests", " state" },
+		{ "GET", "/v1/requests", " state after limit" },
+		{ "GET", "/v1/inventory/{kind}", " kind after limit" },
 		{ "GET", "/v1/health", "" },
 	};
 

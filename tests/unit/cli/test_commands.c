@@ -29,6 +29,7 @@ struct authority {
 	const char *state;    /* of requests */
 	int status;	      /* of POST /v1/requests */
 	bool lies;	      /* names another digest of a change */
+	bool keeps;	      /* does not see that it is to prune */
 	unsigned acts;	      /* signed statements that held */
 	unsigned refused;     /* and those that did not */
 	char last[64 * 1024]; /* body of the last POST */
@@ -78,7 +79,8 @@ static char *answer_approval(struct authority *a)
 static char *answer_change(struct authority *a, const json_t *body)
 {
 	json_t *manifests = json_object_get(body, "manifests");
-	struct digest digest = manifest_set_digest(manifests, false, NULL);
+	bool prune = json_flag(body, "prune", false) && !a->keeps;
+	struct digest digest = manifest_set_digest(manifests, prune, NULL);
 	char text[DIGEST_TEXT_LEN];
 
 	digest_format(&digest, text);
@@ -335,12 +337,24 @@ static void faulty_files_are_not_sent(void **state UNUSED)
 	assert_string_equal(authority.last, "");
 }
 
-static void pruning_is_refused_in_words(void **state UNUSED)
+static void what_is_signed_says_whether_it_removes(void **state UNUSED)
 {
 	CLEANUP(run_clear) struct run r = apply(group, "--prune");
 
-	assert_int_equal(r.code, CLI_USAGE);
-	assert_non_null(strstr(r.err, "not built yet"));
+	assert_int_equal(r.code, CLI_WAITING);
+	assert_int_equal(authority.acts, 1);
+}
+
+static void
+a_digest_without_prune_is_not_signed_for_one_with(void **state UNUSED)
+{
+	struct run r;
+
+	authority.keeps = true;
+	r = apply(group, "--prune");
+	assert_int_equal(r.code, CLI_FINDING);
+	assert_int_equal(authority.acts + authority.refused, 0);
+	run_clear(&r);
 }
 
 /* ---- exit codes
@@ -669,7 +683,8 @@ int main(void)
 		TEST(a_digest_of_something_else_is_not_signed),
 		TEST(a_dry_run_signs_nothing),
 		TEST(faulty_files_are_not_sent),
-		TEST(pruning_is_refused_in_words),
+		TEST(what_is_signed_says_whether_it_removes),
+		TEST(a_digest_without_prune_is_not_signed_for_one_with),
 		TEST(the_state_of_a_request_is_the_exit_code),
 		TEST(a_request_that_waits_ends_with_four),
 		TEST(a_denial_ends_with_three_and_shows_the_request),

@@ -124,12 +124,13 @@ static void manifests_with_another_digest_are_refused(void **state UNUSED)
 	char digest[DIGEST_TEXT_LEN];
 	char again[DIGEST_TEXT_LEN];
 
-	assert_int_equal(review_manifests(m, NULL, digest), 0);
-	assert_int_equal(review_manifests(m, digest, again), 0);
+	assert_int_equal(review_manifests(m, false, NULL, digest), 0);
+	assert_int_equal(review_manifests(m, false, digest, again), 0);
 	assert_string_equal(digest, again);
 	json_object_set_new(json_object_get(json_array_get(m, 0), "spec"), "x",
 			    json_true());
-	assert_int_equal(review_manifests(m, digest, again), ERR_CORRUPT);
+	assert_int_equal(review_manifests(m, false, digest, again),
+			 ERR_CORRUPT);
 }
 
 int main(void)

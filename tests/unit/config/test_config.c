@@ -199,6 +199,26 @@ static void a_target_has_one_connector(void **state)
 		      "connectors: a target has one connector\n");
 }
 
+static void addresses_that_may_be_connected_to_are_named(void **state)
+{
+	struct config config;
+	CLEANUP(mem_free_p)
+	char *found = load(*state,
+			   SOUND "outgoing:\n  ca: ca.pem\n"
+				 "  allow: [127.0.0.1, '10.0.0.0/8']\n",
+			   &config);
+	CLEANUP(mem_free_p)
+	char *ca =
+		mem_format("%s/ca.pem", ((const struct place *)*state)->folder);
+
+	assert_string_equal(found, "");
+	assert_int_equal(json_array_size(config.reach), 2);
+	assert_string_equal(config.ca, ca);
+	config_clear(&config);
+	expect_faults(*state, SOUND "outgoing:\n  allow: yes\n",
+		      "8:3: outgoing.allow: must be a list\n");
+}
+
 static void a_connector_has_the_time_it_is_given(void **state)
 {
 	struct config c;
@@ -219,6 +239,29 @@ static void a_connector_has_the_time_it_is_given(void **state)
 			    "timeoutSeconds: 0}]\n",
 		      "7:40: connectors[0].timeoutSeconds: must be from 1 to "
 		      "600\n");
+}
+
+static void a_second_connector_reads_back_where_one_is_named(void **state)
+{
+	struct config c;
+	CLEANUP(mem_free_p)
+	char *faults = load(*state,
+			    SOUND "connectors:\n"
+				  "- {target: a, command: [/a]}\n"
+				  "- {target: b, command: [/b], "
+				  "readCommand: [/r, --config, x]}\n",
+			    &c);
+
+	assert_string_equal(faults, "");
+	assert_null(c.connectors[0].read_command);
+	assert_string_equal(c.connectors[1].read_command[0], "/r");
+	assert_string_equal(c.connectors[1].read_command[2], "x");
+	assert_null(c.connectors[1].read_command[3]);
+	config_clear(&c);
+	expect_faults(*state,
+		      SOUND "connectors: [{target: t, command: [c], "
+			    "readCommand: c}]\n",
+		      "7:40: connectors[0].readCommand: must be a list\n");
 }
 
 static void relative_paths_are_taken_from_the_folder_of_the_file(void **state)
@@ -303,7 +346,10 @@ int main(void)
 		cmocka_unit_test(wrong_values_are_refused_with_their_line),
 		cmocka_unit_test(a_keeper_is_a_command_or_a_socket),
 		cmocka_unit_test(a_target_has_one_connector),
+		cmocka_unit_test(addresses_that_may_be_connected_to_are_named),
 		cmocka_unit_test(a_connector_has_the_time_it_is_given),
+		cmocka_unit_test(
+			a_second_connector_reads_back_where_one_is_named),
 		cmocka_unit_test(
 			relative_paths_are_taken_from_the_folder_of_the_file),
 		cmocka_unit_test(

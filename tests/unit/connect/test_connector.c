@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { LIMIT_MS = 30 * 1000, CALLS = 64 };
+enum { LIMIT_MS = 30 * 1000, CALLS = 128 };
 
 static char folder[] = "/tmp/test-connector-XXXXXX";
 static char *config_path;
@@ -213,6 +213,35 @@ static void a_connector_comes_up_and_answers(void **state UNUSED)
 	assert_true(json_flag(told[2].json, "present", false));
 	assert_int_equal(ups, 1);
 	assert_int_equal(downs, 0);
+}
+
+static bool limit_passed;
+
+static void pass_limit(void *cookie UNUSED)
+{
+	limit_passed = true;
+	look(NULL);
+}
+
+static bool is_past_limit(void)
+{
+	return limit_passed;
+}
+
+static void a_connector_that_is_asked_nothing_stays_up(void **state UNUSED)
+{
+	struct connector_config config = config_of();
+
+	limit_passed = false;
+	config.timeout_ms[CONNECT_DESCRIBE] = 1500;
+	write_config("");
+	open_config(&config);
+	await(is_up);
+	/* Later than the time that describe had, on the same clock. */
+	loop_timer(loop, 1501, pass_limit, NULL);
+	await(is_past_limit);
+	assert_int_equal(downs, 0);
+	assert_int_equal(ups, 1);
 }
 
 static void a_refusal_comes_back_with_its_reason(void **state UNUSED)
@@ -418,7 +447,99 @@ static void closing_answers_what_is_open(void **state UNUSED)
 	connector_close(TAKE(connector));
 	assert_int_equal(told_count, 2);
 	expect(0, 1, CONNECT_DIED, "died");
+	expect(1, 2, CONNECT_DIED, "died");
+}
+
+static void
+many_are_asked_ahead_and_the_last_place_is_for_ends(void **state UNUSED)
+{
+	enum { NORMAL = CONNECTOR_PIPELINE_MAX + 2 };
+
+	open_with("plan: hang");
+	await(is_up);
+	assert_int_equal(json_int(connector_describe(connector), "pipeline", 0),
+			 CONNECTOR_PIPELINE_MAX);
+	for (int i = 0; i < NORMAL; i++)
+		call(CONNECT_PLAN, i);
+	for (int i = NORMAL; i < NORMAL + 2; i++) {
+		cookies[i] = i;
+		connector_call(connector, CONNECT_PLAN, ask_params(),
+			       CONNECTOR_FIRST, 0, done, &cookies[i]);
+	}
+	connector_close(TAKE(connector));
+	assert_int_equal(told_count, NORMAL + 2);
+	for (int i = 0; i < CONNECTOR_PIPELINE_MAX - 1; i++)
+		expect(i, i, CONNECT_DIED, "died");
+	expect(CONNECTOR_PIPELINE_MAX - 1, NORMAL, CONNECT_DIED, "died");
+	expect(CONNECTOR_PIPELINE_MAX, NORMAL + 1, CONNECT_BUSY, "busy");
+	for (int i = CONNECTOR_PIPELINE_MAX + 1; i < NORMAL + 2; i++)
+		expect(i, i - 2, CONNECT_BUSY, "busy");
+}
+
+static bool four_told(void)
+{
+	return told_count >= 4;
+}
+
+static void every_apply_a_dead_child_had_is_told_and_the_rest_is_asked_again(
+	void **state UNUSED)
+{
+	open_with("apply: die-before");
+	await(is_up);
+	call(CONNECT_APPLY, 1);
+	call(CONNECT_READ, 2);
+	call(CONNECT_APPLY, 3);
+	call(CONNECT_PLAN, 4);
+	await(four_told);
+	/* Either may have happened. */
+	expect(0, 1, CONNECT_DIED, "died");
+	expect(1, 3, CONNECT_DIED, "died");
+	expect(2, 2, CONNECT_OK, "ok");
+	expect(3, 4, CONNECT_OK, "ok");
+	assert_int_equal(ups, 2);
+	assert_int_equal(downs, 1);
+}
+
+/* A child that describes itself without a pipeline and then says nothing. */
+static void write_plain(const char *path, const char *build_file)
+{
+	CLEANUP(mem_free_p) char *answer = NULL;
+	CLEANUP(mem_free_p) char *script = NULL;
+	char build[DIGEST_TEXT_LEN];
+	size_t len;
+
+	assert_int_equal(connect_build_of(build_file, build), 0);
+	answer = mem_format(
+		"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":{\"actions\":[{"
+		"\"action\":\"A\",\"idempotency\":\"none\","
+		"\"resourceType\":\"R\",\"takes\":false,\"wire\":\"w\"}],"
+		"\"build\":\"%s\",\"enforcesPrecondition\":true,"
+		"\"name\":\"plain\",\"protocol\":1,\"version\":\"1\"}}",
+		build);
+	len = strlen(answer);
+	script = mem_format("#!/bin/sh\nprintf '\\0\\0\\%03zo\\%03zo%%s' '%s'\n"
+			    "exec sleep 60\n",
+			    len >> 8, len & 0xff, answer);
+	assert_int_equal(file_write(path, slice_str(script), 0700), 0);
+}
+
+static void who_announces_no_pipeline_is_asked_one_by_one(void **state UNUSED)
+{
+	CLEANUP(mem_free_p) char *path = mem_format("%s/plain", folder);
+	const char *plain[] = { path, NULL };
+	struct connector_config config = config_of();
+
+	write_plain(path, NULL_CONNECTOR);
+	config.command = plain;
+	config.build_file = NULL_CONNECTOR;
+	open_config(&config);
+	await(is_up);
+	call(CONNECT_PLAN, 1);
+	call(CONNECT_PLAN, 2);
+	connector_close(TAKE(connector));
+	expect(0, 1, CONNECT_DIED, "died");
 	expect(1, 2, CONNECT_BUSY, "busy");
+	assert_int_equal(unlink(path), 0);
 }
 
 static void a_command_without_a_path_is_refused(void **state UNUSED)
@@ -480,6 +601,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_connector_comes_up_and_answers),
+		TEST(a_connector_that_is_asked_nothing_stays_up),
 		TEST(a_refusal_comes_back_with_its_reason),
 		TEST(an_apply_that_cannot_tell_is_unknown),
 		TEST(a_child_that_dies_before_its_effect_is_told_and_replaced),
@@ -494,6 +616,9 @@ int main(void)
 		TEST(a_message_over_the_limit_ends_the_child),
 		TEST(params_over_the_limit_are_refused_unsent),
 		TEST(closing_answers_what_is_open),
+		TEST(many_are_asked_ahead_and_the_last_place_is_for_ends),
+		TEST(every_apply_a_dead_child_had_is_told_and_the_rest_is_asked_again),
+		TEST(who_announces_no_pipeline_is_asked_one_by_one),
 		TEST(a_command_without_a_path_is_refused),
 	};
 

@@ -72,6 +72,11 @@ static void well_formed_results_are_taken(void **state UNUSED)
 	expect(CONNECT_APPLY, "{\"result\":\"applied\",\"observed\":{}}",
 	       REPLY_RESULT);
 	expect(CONNECT_APPLY, "{\"result\":\"no-change\"}", REPLY_RESULT);
+	expect(CONNECT_APPLY,
+	       "{\"result\":\"applied\",\"secret\":{\"password\":\"p\"}}",
+	       REPLY_RESULT);
+	expect(CONNECT_ACTIVITY, "{\"deeds\":[],\"complete\":false}",
+	       REPLY_RESULT);
 }
 
 static void a_refused_apply_carries_its_reason(void **state UNUSED)
@@ -122,6 +127,12 @@ static void results_of_another_shape_are_malformed(void **state UNUSED)
 				 "\"observed\":{}}" },
 		{ CONNECT_APPLY,
 		  "{\"result\":\"applied\",\"reason\":\"precondition\"}" },
+		{ CONNECT_APPLY, "{\"result\":\"no-change\",\"secret\":{}}" },
+		{ CONNECT_APPLY, "{\"result\":\"refused\",\"reason\":\"x\","
+				 "\"secret\":{\"password\":\"p\"}}" },
+		{ CONNECT_APPLY,
+		  "{\"result\":\"applied\",\"secret\":{\"pin\":7}}" },
+		{ CONNECT_ACTIVITY, "{\"deeds\":[{}],\"complete\":true}" },
 		{ CONNECT_PLAN, "{}" },
 		{ CONNECT_DESCRIBE, "{}" },
 	};

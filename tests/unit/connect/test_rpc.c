@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/frame.h"
+#include "base/mem.h"
 
 static int parse(const char *text, struct rpc_request *request)
 {
@@ -152,6 +153,122 @@ static void messages_are_answered_in_order_until_the_end(void **state UNUSED)
 	fd_close_p(&pair[1]);
 }
 
+/* How many messages came in each time. */
+struct together {
+	size_t counts[8];
+	size_t times;
+};
+
+static int echo_all(void *cookie, const struct slice *bodies, size_t count,
+		    const struct rpc_sink *sink)
+{
+	struct together *together = cookie;
+
+	assert_true(together->times < ARRAY_LEN(together->counts));
+	together->counts[together->times++] = count;
+	for (size_t i = 0; i < count; i++)
+		TRY(sink->put(sink->cookie, bodies[i]));
+	return 0;
+}
+
+static void expect_number(int fd, uint8_t number)
+{
+	CLEANUP(buf_clear) struct buf body = BUF_INIT(100);
+	bool end;
+
+	assert_int_equal(frame_read(fd, &body, &end), 0);
+	assert_false(end);
+	assert_int_equal(body.len, 1);
+	assert_int_equal(body.data[0], number);
+}
+
+static void what_waits_already_is_handed_on_together(void **state UNUSED)
+{
+	enum { COUNT = RPC_TOGETHER_MAX + 6 };
+	struct together together = { .times = 0 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	for (uint8_t i = 0; i < COUNT; i++)
+		assert_int_equal(frame_write(pair[0], slice_of(&i, 1)), 0);
+	assert_int_equal(shutdown(pair[0], SHUT_WR), 0);
+	assert_int_equal(
+		rpc_serve_together(pair[1], pair[1], echo_all, &together), 0);
+	assert_int_equal(together.times, 2);
+	assert_int_equal(together.counts[0], RPC_TOGETHER_MAX);
+	assert_int_equal(together.counts[1], 6);
+	for (uint8_t i = 0; i < COUNT; i++)
+		expect_number(pair[0], i);
+	fd_close_p(&pair[0]);
+	fd_close_p(&pair[1]);
+}
+
+static void large_messages_come_in_whole(void **state UNUSED)
+{
+	static const size_t sizes[] = { FRAME_MAX, 0, 300000, 1 };
+	CLEANUP(mem_free_p) uint8_t *bytes = mem_alloc(FRAME_MAX);
+	CLEANUP(buf_clear) struct buf body = BUF_INIT(FRAME_MAX);
+	char path[] = "/tmp/test-rpc-XXXXXX";
+	int in = mkstemp(path);
+	char out_path[] = "/tmp/test-rpc-XXXXXX";
+	int out = mkstemp(out_path);
+	struct together together = { .times = 0 };
+	bool end;
+
+	for (size_t i = 0; i < FRAME_MAX; i++)
+		bytes[i] = (uint8_t)(i * 7);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		assert_int_equal(frame_write(in, slice_of(bytes, sizes[i])), 0);
+	assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+	assert_int_equal(rpc_serve_together(in, out, echo_all, &together), 0);
+	assert_int_equal(lseek(out, 0, SEEK_SET), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		assert_int_equal(frame_read(out, &body, &end), 0);
+		assert_int_equal(body.len, sizes[i]);
+		assert_memory_equal(body.data, bytes, body.len);
+	}
+	fd_close_p(&in);
+	fd_close_p(&out);
+	discard(unlink(path));
+	discard(unlink(out_path));
+}
+
+/* Serves what was written to a pipe; the result, and how many were answered. */
+static int serve_bytes(struct slice bytes, size_t *ret_times)
+{
+	struct together together = { .times = 0 };
+	int pair[2];
+	int r;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(pair[0], bytes.ptr, bytes.len), bytes.len);
+	assert_int_equal(shutdown(pair[0], SHUT_WR), 0);
+	r = rpc_serve_together(pair[1], pair[1], echo_all, &together);
+	fd_close_p(&pair[0]);
+	fd_close_p(&pair[1]);
+	*ret_times = together.times;
+	return r;
+}
+
+static void broken_framing_ends_the_service(void **state UNUSED)
+{
+	static const uint8_t cut_header[] = { 0, 0 };
+	static const uint8_t cut_body[] = { 0, 0, 0, 3, 'a' };
+	static const uint8_t large[] = { 0, 0, 0, 1, 'a', 0xff, 0, 0, 0 };
+	size_t times;
+
+	assert_int_equal(serve_bytes(slice_of(cut_header, 2), &times),
+			 ERR_SYNTAX);
+	assert_int_equal(
+		serve_bytes(slice_of(cut_body, sizeof(cut_body)), &times),
+		ERR_SYNTAX);
+	assert_int_equal(times, 0);
+	assert_int_equal(serve_bytes(slice_of(large, sizeof(large)), &times),
+			 ERR_LIMIT);
+	/* What came before it was answered. */
+	assert_int_equal(times, 1);
+}
+
 static void an_error_ends_the_service_without_an_answer(void **state UNUSED)
 {
 	CLEANUP(buf_clear) struct buf body = BUF_INIT(100);
@@ -180,6 +297,9 @@ int main(void)
 			a_message_with_bytes_that_are_no_text_is_replaced),
 		cmocka_unit_test(an_answer_that_does_not_fit_is_an_error),
 		cmocka_unit_test(messages_are_answered_in_order_until_the_end),
+		cmocka_unit_test(what_waits_already_is_handed_on_together),
+		cmocka_unit_test(large_messages_come_in_whole),
+		cmocka_unit_test(broken_framing_ends_the_service),
 		cmocka_unit_test(an_error_ends_the_service_without_an_answer),
 	};
 

@@ -147,11 +147,60 @@ static void an_order_that_was_seen_is_refused(void **state UNUSED)
 	refused(order_with(NULL, NULL), "has served");
 }
 
-static void an_order_that_cannot_be_remembered_is_refused(void **state UNUSED)
+static void
+an_order_that_cannot_be_written_down_is_not_carried_out(void **state UNUSED)
 {
+	assert_true(verifies(order_with(NULL, NULL)));
 	sync_fails = true;
-	assert_false(verifies(order_with(NULL, NULL)));
-	assert_string_equal(reply.reason, "state");
+	assert_int_equal(order_record(&rules), ERR_IO);
+	sync_fails = false;
+	assert_int_equal(order_record(&rules), ERR_BROKEN);
+	assert_false(verifies(order_with("request", json_string("req_2"))));
+}
+
+static void two_orders_of_one_request_cannot_pass_together(void **state UNUSED)
+{
+	assert_true(verifies(order_with(NULL, NULL)));
+	/* Before either was written down. */
+	refused(order_with("blastRadius", json_integer(9)), "has served");
+	assert_int_equal(order_record(&rules), 0);
+}
+
+static void a_checkpoint_that_held_is_not_verified_again(void **state UNUSED)
+{
+	struct order_head head = { NULL, { .size = 0 } };
+	json_t *first = order_with(NULL, NULL);
+	json_t *other = order_with("request", json_string("req_2"));
+
+	rules.head = &head;
+	assert_true(verifies(json_incref(first)));
+	assert_string_equal(head.note, json_text(first, "checkpoint", ""));
+	assert_int_equal(head.checkpoint.size, 3);
+	/* What it says still counts: another tree's leaf is not in it. */
+	json_object_set(other, "checkpoint",
+			json_object_get(first, "checkpoint"));
+	refused(other, "not in the log");
+	/* A changed text is another checkpoint. */
+	json_object_set_new(first, "checkpoint",
+			    json_string("authority.example/writ\n3\n"));
+	refused(first, "checkpoint");
+	assert_non_null(head.note);
+	order_head_clear(&head);
+}
+
+static void an_order_that_waited_beyond_its_time_is_late(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *value = order_with(NULL, NULL);
+	CLEANUP(order_clear) struct order order = { 0 };
+
+	assert_true(order_verify(&rules, value, &order, &reply));
+	assert_true(order_in_time(&order, &reply));
+	now_ms = order.not_after_ms + ORDER_LEEWAY_MS + 1;
+	assert_false(order_in_time(&order, &reply));
+	assert_string_equal(reply.reason, "order");
+	/* An end is never too late. */
+	order.not_after_ms = 0;
+	assert_true(order_in_time(&order, &reply));
 }
 
 static void
@@ -426,6 +475,7 @@ static void one_that_was_released_may_come_again(void **state UNUSED)
 static void a_clock_that_goes_back_revives_nothing(void **state UNUSED)
 {
 	assert_true(verifies_at("req_1", "exe_1", 1));
+	assert_int_equal(order_record(&rules), 0);
 	/* Its time is over: a restart forgets it. */
 	now_ms = NOW_MS + 2 * 3600 * 1000;
 	seen_close(TAKE(rules.seen));
@@ -461,6 +511,24 @@ static void a_drill_is_only_the_configured_one(void **state UNUSED)
 	assert_true(verifies(order_with("purpose", json_string("drill"))));
 	now_ms += 2 * 3600 * 1000;
 	refused(order_with("purpose", json_string("drill")), "is void since");
+}
+
+/* The plans of these tests add a member. */
+static void a_drill_of_an_action_is_for_it_and_its_inverse(void **state UNUSED)
+{
+	CLEANUP(json_put_p)
+	json_t *drills =
+		json_pack("[{s:s,s:s,s:{s:s}}]", "action", "Nothing",
+			  "resource", "cn=g", "parameters", "member", "m");
+	json_t *drill = json_array_get(drills, 0);
+
+	rules.drills = drills;
+	refused(order_with("purpose", json_string("drill")), "not this");
+	json_set_text(drill, "action", "RemoveFromGroup");
+	json_set_text(drill, "resource", "cn=h");
+	refused(order_with("purpose", json_string("drill")), "not this");
+	json_set_text(drill, "resource", "cn=g");
+	assert_true(verifies(order_with("purpose", json_string("drill"))));
 }
 
 static void a_trusted_order_must_still_be_whole(void **state UNUSED)
@@ -545,7 +613,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_order_is_handed_on),
 		TEST(an_order_that_was_seen_is_refused),
-		TEST(an_order_that_cannot_be_remembered_is_refused),
+		TEST(an_order_that_cannot_be_written_down_is_not_carried_out),
+		TEST(two_orders_of_one_request_cannot_pass_together),
+		TEST(a_checkpoint_that_held_is_not_verified_again),
+		TEST(an_order_that_waited_beyond_its_time_is_late),
 		TEST(a_connector_without_authority_carries_out_nothing),
 		TEST(a_checkpoint_by_another_key_is_refused),
 		TEST(a_plan_that_does_not_fit_is_refused),
@@ -564,6 +635,7 @@ int main(void)
 		TEST(a_clock_that_goes_back_revives_nothing),
 		TEST(clocks_may_differ_a_little),
 		TEST(a_drill_is_only_the_configured_one),
+		TEST(a_drill_of_an_action_is_for_it_and_its_inverse),
 		TEST(a_trusted_order_must_still_be_whole),
 	};
 

@@ -48,7 +48,8 @@ static int add_leaf(struct seen *seen, const char *execution, uint64_t index)
 	const struct seen_order order = { .execution = execution,
 					  .index = index };
 
-	return seen_add(seen, &order, 0);
+	TRY(seen_add(seen, &order, 0));
+	return seen_sync(seen);
 }
 
 /* A request whose leaf is at an index of its own. */
@@ -66,7 +67,8 @@ static int add_request(struct seen *seen, const char *name, uint64_t index,
 {
 	const struct seen_order order = { name, index, name, not_after_ms };
 
-	return seen_add(seen, &order, over_ms);
+	TRY(seen_add(seen, &order, over_ms));
+	return seen_sync(seen);
 }
 
 static void write_file(const char *text)
@@ -130,6 +132,52 @@ static void a_last_line_cut_short_is_removed(void **state UNUSED)
 	seen_close(seen);
 	seen = open_seen();
 	assert_non_null(leaf_objection(seen, "exe_b", 9));
+	seen_close(seen);
+}
+
+static void orders_that_came_together_share_one_sync(void **state UNUSED)
+{
+	struct seen *seen = open_seen();
+	char name[32];
+
+	for (uint64_t i = 1; i <= 64; i++) {
+		struct seen_order order = { name, i, name, 100 };
+
+		snprintf(name, sizeof(name), "req_%llu", (unsigned long long)i);
+		assert_null(seen_objection(seen, &order));
+		assert_int_equal(seen_add(seen, &order, 0), 0);
+		/* Known at once, so that two of them cannot pass together. */
+		assert_non_null(seen_objection(seen, &order));
+	}
+	assert_int_equal(syncs, 0);
+	assert_int_equal(seen_sync(seen), 0);
+	assert_int_equal(seen_sync(seen), 0);
+	assert_int_equal(syncs, 1);
+	seen_close(seen);
+	seen = open_seen();
+	assert_non_null(request_objection(seen, "req_1", 100));
+	assert_non_null(request_objection(seen, "req_64", 100));
+	assert_non_null(leaf_objection(seen, "exe", 64));
+	assert_null(leaf_objection(seen, "exe", 65));
+	seen_close(seen);
+}
+
+static void more_than_may_wait_is_written_on_the_way(void **state UNUSED)
+{
+	enum { COUNT = 3000 };
+	struct seen *seen = open_seen();
+
+	for (uint64_t i = 1; i <= COUNT; i++) {
+		const struct seen_order order = { "exe", i, NULL, 0 };
+
+		assert_int_equal(seen_add(seen, &order, 0), 0);
+	}
+	assert_true(syncs > 0);
+	assert_int_equal(seen_sync(seen), 0);
+	seen_close(seen);
+	seen = open_seen();
+	for (uint64_t i = 1; i <= COUNT; i++)
+		assert_non_null(leaf_objection(seen, "exe_b", i));
 	seen_close(seen);
 }
 
@@ -325,6 +373,8 @@ int main(void)
 		TEST(an_earlier_leaf_of_the_same_execution_is_refused),
 		TEST(what_was_seen_is_remembered_across_restarts),
 		TEST(a_last_line_cut_short_is_removed),
+		TEST(orders_that_came_together_share_one_sync),
+		TEST(more_than_may_wait_is_written_on_the_way),
 		TEST(a_damaged_file_is_refused),
 		TEST(a_request_serves_once),
 		TEST(a_request_that_was_released_may_come_again),

@@ -15,13 +15,28 @@
 static char folder[] = "/tmp/test-server-XXXXXX";
 static struct authority authority;
 
+/* fdatasync() is wrapped by the linker so that a test can make it fail, and see
+ * that it came before an effect. */
+static bool sync_fails;
+static int syncs;
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	syncs++;
+	return sync_fails ? -1 : __real_fdatasync(fd);
+}
+
 /* What the kind does next, and what it was given. */
 static struct {
 	int error;
 	const char *refusal;
 	json_t *result; /* owned until it is given away */
 	int calls;
-	bool brief; /* what it was asked last */
+	bool brief;  /* what it was asked last */
+	int synced;  /* syncs before the last apply */
+	bool silent; /* apply answers nothing */
 } next;
 
 static int act(struct connector_reply *reply)
@@ -64,6 +79,9 @@ static int kind_apply(void *self UNUSED, const struct connector_order *order,
 		      struct connector_reply *reply)
 {
 	assert_string_equal(order->resource, "r");
+	next.synced = syncs;
+	if (!next.result && !next.error && !next.refusal && !next.silent)
+		next.result = connector_no_change();
 	return act(reply);
 }
 
@@ -110,14 +128,21 @@ static int open_with(const struct connector_ops *ops, const char *config)
 	return server_open(ops, slice_str(config), "sha256:00", &server);
 }
 
+static int take_answer(void *cookie, struct slice answer)
+{
+	json_t **value = cookie;
+
+	return json_parse(answer, FRAME_MAX, value);
+}
+
 /* The answer to a message; owned. */
 static json_t *answer(const char *body)
 {
-	CLEANUP(buf_clear) struct buf reply = BUF_INIT(FRAME_MAX);
+	const struct slice bodies[] = { slice_str(body) };
 	json_t *value = NULL;
+	const struct rpc_sink sink = { take_answer, &value };
 
-	assert_int_equal(server_answer(&server, slice_str(body), &reply), 0);
-	assert_int_equal(json_parse(buf_slice(&reply), FRAME_MAX, &value), 0);
+	assert_int_equal(server_answer(&server, bodies, 1, &sink), 0);
 	return value;
 }
 
@@ -232,6 +257,7 @@ static void a_failed_plan_is_unavailable_or_too_large(void **state UNUSED)
 static void a_kind_that_says_nothing_is_not_believed(void **state UNUSED)
 {
 	expect_error(ask("plan", ASK), -32000, "unavailable");
+	next.silent = true;
 	expect_error(ask("apply", ORDER), -32000, "unknown");
 }
 
@@ -253,6 +279,47 @@ static void check_says_whether_the_target_answers(void **state UNUSED)
 	next.error = 0;
 	next.refusal = "unavailable";
 	expect_result(ask("check", "{}"), "detail", "no ?");
+}
+
+static int kind_survey(void *self UNUSED, const json_t *params,
+		       struct connector_reply *reply)
+{
+	assert_true(json_is_object(params));
+	return act(reply);
+}
+
+static void a_survey_is_asked_of_kinds_that_have_it(void **state UNUSED)
+{
+	struct connector_ops ops = trusting_ops;
+
+	ops.discover = kind_survey;
+	server.ops = &ops;
+	next.result = json_pack("{s:s}", "next", "b");
+	expect_result(ask("discover", "{\"limit\":7}"), "next", "b");
+	expect_error(ask("discover", "{\"limit\":0}"), -32602, "malformed");
+	next.error = ERR_LIMIT;
+	expect_error(ask("discover", "{}"), -32000, "too-large");
+	expect_error(ask("activity", "{}"), -32601, "unsupported");
+	server.ops = &trusting_ops;
+	expect_error(ask("discover", "{}"), -32601, "unsupported");
+}
+
+static void a_secret_is_wiped_when_its_answer_has_left(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *password = json_string("hidden");
+	CLEANUP(json_put_p) json_t *told = NULL;
+
+	next.result = connector_applied(json_object(), NULL);
+	json_object_set_new(next.result, "secret",
+			    json_pack("{s:O}", "password", password));
+	told = ask("apply", ORDER);
+	assert_string_equal(
+		json_text(json_object_in(json_object_in(told, "result"),
+					 "secret"),
+			  "password", ""),
+		"hidden");
+	for (size_t i = 0; i < json_string_length(password); i++)
+		assert_int_equal(json_string_value(password)[i], 0);
 }
 
 static void
@@ -288,6 +355,148 @@ static void only_a_kind_without_effects_may_be_told_so(void **state UNUSED)
 		open_with(&strict_ops, "target: t\nverifyOrders: false\n"),
 		ERR_SYNTAX);
 	assert_non_null(strstr(error_message(), "2:"));
+}
+
+enum { TOGETHER = 3 };
+
+/* The answers to what came in together, in their order. */
+struct answers {
+	size_t count;
+	json_t *values[TOGETHER + 1]; /* owned */
+};
+
+static int gather(void *cookie, struct slice answer)
+{
+	struct answers *answers = cookie;
+
+	assert_true(answers->count < ARRAY_LEN(answers->values));
+	return json_parse(answer, FRAME_MAX,
+			  &answers->values[answers->count++]);
+}
+
+/* An apply of a request of its own, armed by the leaf at index; owned. */
+static char *apply_message(uint64_t index, const char *request)
+{
+	CLEANUP(mem_free_p)
+	char *plan = mem_format(
+		"{\"action\":\"AddToGroup\",\"connectorBuild\":\"sha256:00\","
+		"\"mode\":\"execute\",\"notAfter\":\"2999-01-01T00:00:00Z\","
+		"\"parameters\":{},\"purpose\":\"request\","
+		"\"request\":\"%s\",\"resource\":\"r\",\"target\":\"t\","
+		"\"tier\":1,\"v\":1}",
+		request);
+	CLEANUP(json_put_p) json_t *message = json_object();
+	json_t *params = json_object();
+
+	json_set_new(params, "order",
+		     authority_arm_at(&authority, plan, "armed", index));
+	json_set_text(message, "jsonrpc", "2.0");
+	json_set_int(message, "id", (int64_t)index);
+	json_set_text(message, "method", "apply");
+	json_set_new(message, "params", params);
+	return json_canonical(message);
+}
+
+static void open_strict(void)
+{
+	CLEANUP(mem_free_p) char *seen = mem_format("%s/seen", folder);
+	CLEANUP(mem_free_p) char *config = NULL;
+	char vkey[NOTE_VKEY_MAX];
+
+	note_vkey_format(&authority.vkey, vkey);
+	config = mem_format("target: t\n"
+			    "authority: {vkey: \"%s\", state: \"%s\"}\n",
+			    vkey, seen);
+	server_close(&server);
+	discard(unlink(seen));
+	assert_int_equal(open_with(&strict_ops, config), 0);
+	syncs = 0;
+}
+
+/* Hands three orders on together; the answer to each has result. */
+static void expect_together(const char *request, const char *result)
+{
+	struct answers answers = { 0 };
+	const struct rpc_sink sink = { gather, &answers };
+	struct slice bodies[TOGETHER];
+	char *texts[TOGETHER];
+
+	for (size_t i = 0; i < TOGETHER; i++) {
+		CLEANUP(mem_free_p)
+		char *name = mem_format("%s_%zu", request, i);
+
+		texts[i] = apply_message(i, name);
+		bodies[i] = slice_str(texts[i]);
+	}
+	assert_int_equal(server_answer(&server, bodies, TOGETHER, &sink), 0);
+	assert_int_equal(answers.count, TOGETHER);
+	for (size_t i = 0; i < TOGETHER; i++) {
+		assert_int_equal(json_int(answers.values[i], "id", -1), i);
+		expect_result(answers.values[i], "result", result);
+		free(texts[i]);
+	}
+}
+
+static void close_strict(void)
+{
+	CLEANUP(mem_free_p) char *seen = mem_format("%s/seen", folder);
+	CLEANUP(mem_free_p) char *lock = mem_format("%s/seen.lock", folder);
+
+	server_close(&server);
+	discard(unlink(seen));
+	discard(unlink(lock));
+}
+
+static void orders_that_came_together_share_one_sync(void **state UNUSED)
+{
+	open_strict();
+	expect_together("req", "no-change");
+	assert_int_equal(syncs, 1);
+	/* It came before the first of them was carried out. */
+	assert_int_equal(next.synced, 1);
+	assert_int_equal(next.calls, TOGETHER);
+	/* None of them serves again. */
+	expect_together("req", "refused");
+	assert_int_equal(next.calls, TOGETHER);
+	close_strict();
+}
+
+static void
+orders_that_cannot_be_written_down_are_all_refused(void **state UNUSED)
+{
+	open_strict();
+	sync_fails = true;
+	expect_together("req", "refused");
+	sync_fails = false;
+	expect_together("req", "refused");
+	assert_int_equal(next.calls, 0);
+	close_strict();
+}
+
+static void
+what_came_together_is_answered_in_order_whatever_it_is(void **state UNUSED)
+{
+	const struct slice bodies[] = {
+		slice_str("{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":"
+			  "\"apply\",\"params\":" ORDER "}"),
+		slice_str("["),
+		slice_str("{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":"
+			  "\"check\"}"),
+		slice_str("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x\"}"),
+	};
+	struct answers answers = { 0 };
+	const struct rpc_sink sink = { gather, &answers };
+
+	assert_int_equal(
+		server_answer(&server, bodies, ARRAY_LEN(bodies), &sink), 0);
+	assert_int_equal(answers.count, ARRAY_LEN(bodies));
+	assert_int_equal(json_int(answers.values[0], "id", -1), 8);
+	expect_result(answers.values[0], "result", "no-change");
+	expect_error(answers.values[1], -32700, "malformed");
+	assert_int_equal(json_int(answers.values[2], "id", -1), 9);
+	json_decref(answers.values[2]);
+	assert_int_equal(json_int(answers.values[3], "id", -1), 7);
+	expect_error(answers.values[3], -32601, "unsupported");
 }
 
 static void a_wrong_configuration_is_refused_with_its_line(void **state UNUSED)
@@ -352,6 +561,8 @@ static int fresh(void **state UNUSED)
 	next.error = 0;
 	next.refusal = NULL;
 	next.calls = 0;
+	next.silent = false;
+	sync_fails = false;
 	return open_with(&trusting_ops, "target: t\nverifyOrders: false\n");
 }
 
@@ -391,9 +602,14 @@ int main(void)
 		TEST(a_kind_that_says_nothing_is_not_believed),
 		TEST(a_result_that_is_no_integer_json_is_an_error),
 		TEST(check_says_whether_the_target_answers),
+		TEST(a_survey_is_asked_of_kinds_that_have_it),
+		TEST(a_secret_is_wiped_when_its_answer_has_left),
 		TEST(what_is_not_in_the_tables_never_reaches_the_kind),
 		TEST(an_order_is_verified_unless_told_otherwise),
 		TEST(only_a_kind_without_effects_may_be_told_so),
+		TEST(orders_that_came_together_share_one_sync),
+		TEST(orders_that_cannot_be_written_down_are_all_refused),
+		TEST(what_came_together_is_answered_in_order_whatever_it_is),
 		TEST(a_wrong_configuration_is_refused_with_its_line),
 		TEST(authority_and_approvers_are_taken_in),
 	};

@@ -64,6 +64,7 @@ int world_try_open(struct world *w)
 	TRY(keeper_open(&keeper, &w->keeper));
 	config.loop = w->loop;
 	config.keeper = w->keeper;
+	config.witnesses = w->witnesses;
 	return evidence_open(&config, &w->evidence);
 }
 

@@ -27,6 +27,8 @@ struct world {
 	unsigned healed;   /* calls with off */
 	bool flag;	   /* set by world_done() */
 	int seen;	   /* for a test's own use */
+	/* Whose cosignatures are wanted, NULL for nobody's; a test's own. */
+	const struct witness_policy *witnesses;
 };
 
 /* cmocka set-up and tear-down: state is a struct world with nothing open. */

@@ -97,7 +97,7 @@ static void write_proof(struct program *p, const char *folder, uint64_t index)
 	CLEANUP(buf_clear) struct buf proof = BUF_INIT(1 << 16);
 	CLEANUP(buf_clear) struct buf leaf = BUF_INIT(1 << 16);
 
-	check(evidence_receipt(p->evidence, index, &proof));
+	check(evidence_receipt(p->evidence, index, RECEIPT_SIGNED, &proof));
 	check(store_leaf_get(evidence_reader(p->evidence), index, &leaf, NULL));
 	write_plainly(path, buf_slice(&proof));
 	write_plainly(leaf_path, buf_slice(&leaf));

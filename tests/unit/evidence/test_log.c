@@ -470,15 +470,18 @@ static void a_receipt_is_given_once_it_is_published(void **state)
 
 	world_open(w);
 	world_add(w, 5);
-	assert_int_equal(evidence_receipt(w->evidence, 4, &b), ERR_NOT_FOUND);
+	assert_int_equal(evidence_receipt(w->evidence, 4, RECEIPT_SIGNED, &b),
+			 ERR_NOT_FOUND);
 	world_sign(w, 4);
 	look_for_checkpoint(w);
 	world_wait(w);
-	assert_int_equal(evidence_receipt(w->evidence, 4, &b), 0);
+	assert_int_equal(evidence_receipt(w->evidence, 4, RECEIPT_SIGNED, &b),
+			 0);
 	assert_int_equal(
 		strncmp(buf_text(&b), "c2sp.org/tlog-proof@v1\nindex 4\n", 31),
 		0);
-	assert_int_equal(evidence_receipt(w->evidence, 5, &b), ERR_NOT_FOUND);
+	assert_int_equal(evidence_receipt(w->evidence, 5, RECEIPT_SIGNED, &b),
+			 ERR_NOT_FOUND);
 }
 
 #define LOG_TEST(name)                                                         \

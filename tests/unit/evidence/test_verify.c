@@ -390,7 +390,7 @@ static const char *proof_verdict(const char *vkey, struct slice proof,
 {
 	json_decref(*report);
 	*report = NULL;
-	assert_int_equal(verify_proof(vkey, proof, leaf, report), 0);
+	assert_int_equal(verify_proof(vkey, NULL, 0, proof, leaf, report), 0);
 	return json_text(*report, "verdict", "");
 }
 
@@ -405,7 +405,8 @@ static void a_receipt_proves_its_leaf_and_no_other(void **state)
 	make_log(w, 300);
 	world_open(w);
 	note_vkey_format(evidence_vkey(w->evidence), vkey);
-	assert_int_equal(evidence_receipt(w->evidence, 77, &proof), 0);
+	assert_int_equal(
+		evidence_receipt(w->evidence, 77, RECEIPT_SIGNED, &proof), 0);
 	assert_int_equal(
 		store_leaf_get(evidence_reader(w->evidence), 77, &leaf, NULL),
 		0);
@@ -429,7 +430,7 @@ static void a_receipt_proves_its_leaf_and_no_other(void **state)
 			fail_msg("a flipped bit at %zu goes unseen", i);
 		proof.data[i] ^= 1;
 	}
-	assert_int_equal(verify_proof("no key", buf_slice(&proof),
+	assert_int_equal(verify_proof("no key", NULL, 0, buf_slice(&proof),
 				      buf_slice(&leaf), &report),
 			 ERR_SYNTAX);
 }

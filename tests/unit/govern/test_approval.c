@@ -185,9 +185,33 @@ static void a_signature_stands_as_long_as_its_key_does(void **state UNUSED)
 	assert_false(approval_key_stands(inv, approval));
 }
 
+/* What was signed in the place of a group that was silent. */
+static void who_stands_in_for_a_group_counts_for_it(void **state UNUSED)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = people();
+	CLEANUP(json_put_p)
+	json_t *signs = support_value(
+		"[{human: carol, group: approvers, insteadBy: security, "
+		"decision: approve}, {human: bob, group: approvers, "
+		"insteadBy: security, decision: approve}, {human: carol, "
+		"group: approvers, decision: approve}]");
+	CLEANUP(json_put_p) json_t *none = json_array();
+	CLEANUP(json_put_p) json_t *barred = support_value("[carol]");
+	CLEANUP(json_put_p)
+	json_t *count = approval_count(inv, signs, none);
+	CLEANUP(json_put_p)
+	json_t *without = approval_count(inv, signs, barred);
+
+	/* bob is none of those who stand in; carol counts once. */
+	assert_int_equal(json_int(count, "approvers", 0), 1);
+	assert_int_equal(json_int(count, "security", 0), 0);
+	assert_int_equal(json_int(without, "approvers", 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_stands_in_for_a_group_counts_for_it),
 		cmocka_unit_test(people_count_for_the_group_they_signed_for),
 		cmocka_unit_test(a_human_counts_once_for_whichever_group),
 		cmocka_unit_test(members_of_nested_groups_count),

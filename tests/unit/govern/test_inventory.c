@@ -480,6 +480,61 @@ static void the_world_holds_what_policies_look_at(void **state UNUSED)
 
 /* ---- snapshots ---- */
 
+static void
+a_freeze_holds_between_its_times_and_where_it_says(void **state UNUSED)
+{
+	CLEANUP(inventory_unref_p)
+	struct inventory *inv = support_inventory(
+		"kind: Group\nmetadata: {name: g}\nspec: {}\n---\n"
+		"kind: Domain\nmetadata: {name: corp}\n"
+		"spec: {approvers: g}\n---\n"
+		"kind: ChangeFreeze\nmetadata: {name: year-end}\n"
+		"spec: {begin: '1970-01-01T00:00:10Z', end: "
+		"'1970-01-01T00:00:20Z', reason: books, domains: [corp]}\n",
+		NULL);
+
+	assert_false(inventory_is_frozen(inv, "corp", 9999));
+	assert_true(inventory_is_frozen(inv, "corp", 10000));
+	assert_true(inventory_is_frozen(inv, "corp", 19999));
+	assert_false(inventory_is_frozen(inv, "corp", 20000));
+	assert_false(inventory_is_frozen(inv, "prod", 15000));
+	expect_faults("kind: ChangeFreeze\nmetadata: {name: x}\n"
+		      "spec: {begin: '1970-01-01T00:00:10Z', end: "
+		      "'1970-01-01T00:00:10Z', reason: books}\n",
+		      "ChangeFreeze/x: spec.end: must be after begin\n");
+}
+
+static void only_who_may_do_nothing_has_no_owner(void **state UNUSED)
+{
+	static const char agent[] =
+		"kind: Agent\nmetadata: {name: bot}\n"
+		"spec: {owner: gone, purpose: tests, expires: "
+		"'2030-01-01T00:00:00Z', capabilities: [execute], "
+		"clearance: 0, identities: [x], status: %s}\n";
+	CLEANUP(mem_free_p) char *active = mem_format(agent, "active");
+	CLEANUP(mem_free_p) char *suspended = mem_format(agent, "suspended");
+	CLEANUP(inventory_unref_p)
+	struct inventory *inv = support_inventory(suspended, NULL);
+
+	assert_string_equal(inventory_agent_fault(inv, "bot", 0),
+			    "the agent is not active");
+	expect_faults(active, "Agent/bot: spec.owner: there is no Human "
+			      "'gone'\n");
+}
+
+static void detectors_and_groups_that_are_named_are_there(void **state UNUSED)
+{
+	expect_faults("kind: Group\nmetadata: {name: g}\n"
+		      "spec: {escalation: {to: nobody}}\n",
+		      "Group/g: spec.escalation.to: there is no Group "
+		      "'nobody'\n");
+	expect_faults("kind: Human\nmetadata: {name: h}\nspec: {}\n---\n"
+		      "kind: Detector\nmetadata: {name: edr}\n"
+		      "spec: {owner: h, keys: ['" KEY_A "'], signals: [x], "
+		      "maxScore: 9, agent: bot}\n",
+		      "Detector/edr: spec.agent: there is no Agent 'bot'\n");
+}
+
 static void a_snapshot_stays_as_it_was(void **state UNUSED)
 {
 	CLEANUP(inventory_unref_p)
@@ -502,6 +557,10 @@ int main(void)
 		cmocka_unit_test(a_set_whose_references_hold_is_taken),
 		cmocka_unit_test(each_reference_that_does_not_hold_is_named),
 		cmocka_unit_test(an_identity_has_one_agent),
+		cmocka_unit_test(
+			a_freeze_holds_between_its_times_and_where_it_says),
+		cmocka_unit_test(only_who_may_do_nothing_has_no_owner),
+		cmocka_unit_test(detectors_and_groups_that_are_named_are_there),
 		cmocka_unit_test(an_account_has_one_owner),
 		cmocka_unit_test(a_key_that_nobody_can_sign_with_is_refused),
 		cmocka_unit_test(a_cycle_of_groups_is_refused),

@@ -45,6 +45,14 @@ static const char *const sound[MANIFEST_KIND_COUNT] = {
 		"kind: PolicyBundle\nmetadata: {name: b}\n"
 		"spec: {schema: s, policies: {a.cedar: p}, invariants: i, "
 		"templates: t, scenarios: [1, {x: null}]}\n",
+	[MANIFEST_DETECTOR] =
+		"kind: Detector\nmetadata: {name: e}\n"
+		"spec: {owner: h, status: active, keys: ['ssh-ed25519 AAAA'], "
+		"signals: [anomaly], maxScore: 90, agent: a}\n",
+	[MANIFEST_CHANGE_FREEZE] =
+		"kind: ChangeFreeze\nmetadata: {name: f}\n"
+		"spec: {begin: '2030-01-01T00:00:00Z', end: "
+		"'2030-01-02T00:00:00Z', reason: books, domains: [d]}\n",
 };
 
 /* Faults with lines and columns of a YAML text, owned. */
@@ -156,7 +164,8 @@ static void what_is_no_manifest_is_refused(void **state UNUSED)
 {
 	expect("kind: Robot\nmetadata: {name: a}\nspec: {}\n",
 	       "1:1: kind: must be one of Plane|Domain|Group|Human|"
-	       "TrustDomain|Agent|Target|TaskClass|PolicyBundle\n");
+	       "TrustDomain|Agent|Target|TaskClass|PolicyBundle|Detector|"
+	       "ChangeFreeze\n");
 	expect("kind: Group\n", "1:1: metadata: is required\n"
 				"1:1: spec: is required\n");
 	expect("kind: Group\nmetadata: {name: 'a/b'}\nspec: {}\n",

@@ -134,10 +134,10 @@ static void parameters_and_queries_are_decoded(void **state UNUSED)
 	assert_string_equal(r.body, "1 &");
 }
 
-static void a_query_parameter_given_twice_is_none(void **state UNUSED)
+static void a_query_parameter_given_twice_is_refused(void **state UNUSED)
 {
 	client_ask(&h, "GET /query?a=1&a=2 HTTP/1.1\r\n" HOST "\r\n", &r);
-	assert_string_equal(r.body, "(none)");
+	assert_int_equal(r.status, 400);
 }
 
 static void only_a_bearer_token_is_a_bearer_token(void **state UNUSED)
@@ -972,7 +972,7 @@ int main(void)
 		SERVED(a_connection_serves_again_after_a_refusal),
 		SERVED(a_head_is_answered_as_a_get_without_body),
 		SERVED(parameters_and_queries_are_decoded),
-		SERVED(a_query_parameter_given_twice_is_none),
+		SERVED(a_query_parameter_given_twice_is_refused),
 		SERVED(only_a_bearer_token_is_a_bearer_token),
 		SERVED(a_handler_may_say_how_long_to_keep_a_reply),
 		SERVED(what_rfc_9112_forbids_is_refused),

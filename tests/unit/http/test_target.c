@@ -46,6 +46,8 @@ static void what_could_be_read_in_two_ways_is_refused(void **state UNUSED)
 		"/a/..",
 		"/%2e",
 		"/%2E%2e/a",
+		"/a?x=1&x=2",
+		"/a?x&%78=1",
 		"/a%",
 		"/a%1",
 		"/a%g0",

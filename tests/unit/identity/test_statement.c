@@ -360,9 +360,89 @@ static void each_type_has_its_namespace(void **state UNUSED)
 			    "writ-approval");
 	assert_string_equal(statement_namespace(STATEMENT_VOUCHER),
 			    "writ-evidence");
-	for (int i = STATEMENT_CHANGE; i < STATEMENT_TYPE_COUNT; i++)
-		assert_string_equal(statement_namespace((enum statement_type)i),
-				    "writ-admin");
+	for (int i = STATEMENT_CHANGE; i < STATEMENT_TYPE_COUNT; i++) {
+		enum statement_type type = (enum statement_type)i;
+		bool human = !strcmp(statement_signer(type), "human");
+
+		assert_string_equal(statement_namespace(type),
+				    human ? "writ-admin" : "writ-signal");
+	}
+}
+
+static json_t *new_signal(void)
+{
+	json_t *body =
+		statement_new(STATEMENT_SIGNAL, ORIGIN, "alice", TEST_NOW_MS);
+
+	json_set_text(body, "kind", "anomaly");
+	json_set_text(body, "subject", "agent");
+	json_set_text(body, "name", "bot");
+	json_set_int(body, "score", 50);
+	json_set_time(body, "expires", TEST_NOW_MS + 60000);
+	json_set_text(body, "reason", "");
+	return body;
+}
+
+static enum statement_verdict verdict_of(const json_t *body,
+					 const char *namespace,
+					 enum statement_type wanted)
+{
+	CLEANUP(mem_free_p) char *text = json_canonical(body);
+	CLEANUP(json_put_p) json_t *form = sign_text("first", namespace, text);
+
+	return statement_verify(form, wanted, ORIGIN, TEST_NOW_MS, keys_of,
+				NULL, &s);
+}
+
+static void a_detector_signs_as_itself_and_not_as_a_human(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *body = new_signal();
+
+	assert_null(json_object_get(body, "human"));
+	assert_int_equal(verdict_of(body, "writ-signal", STATEMENT_SIGNAL),
+			 STATEMENT_VALID);
+	assert_string_equal(s.human, "alice");
+	statement_clear(&s);
+	assert_int_equal(verdict_of(body, "writ-admin", STATEMENT_SIGNAL),
+			 STATEMENT_SIGNATURE);
+	assert_int_equal(verdict_of(body, "writ-signal", STATEMENT_HEARTBEAT),
+			 STATEMENT_WRONG_TYPE);
+	json_set_text(body, "human", "alice");
+	assert_int_equal(verdict_of(body, "writ-signal", STATEMENT_SIGNAL),
+			 STATEMENT_MALFORMED);
+}
+
+static void a_score_is_from_0_to_100(void **state UNUSED)
+{
+	static const int64_t wrong[] = { -1, 101, INT64_MAX };
+	CLEANUP(json_put_p) json_t *body = new_signal();
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		json_set_int(body, "score", wrong[i]);
+		assert_int_equal(
+			verdict_of(body, "writ-signal", STATEMENT_SIGNAL),
+			STATEMENT_MALFORMED);
+	}
+	json_set_int(body, "score", 100);
+	assert_int_equal(verdict_of(body, "writ-signal", STATEMENT_SIGNAL),
+			 STATEMENT_VALID);
+}
+
+static void a_form_says_of_what_type_it_is(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *body = new_signal();
+	CLEANUP(mem_free_p) char *text = json_canonical(body);
+	CLEANUP(json_put_p)
+	json_t *form =
+		json_pack("{s:s, s:s}", "statement", text, "signature", "none");
+	CLEANUP(json_put_p)
+	json_t *none =
+		json_pack("{s:s, s:s}", "statement", "[", "signature", "none");
+
+	assert_true(statement_claims(form, STATEMENT_SIGNAL));
+	assert_false(statement_claims(form, STATEMENT_HEARTBEAT));
+	assert_false(statement_claims(none, STATEMENT_SIGNAL));
+	assert_false(statement_claims(NULL, STATEMENT_SIGNAL));
 }
 
 /* Serving once is the caller's business: the same form verifies again. */
@@ -572,6 +652,9 @@ int main(void)
 		TEST(a_form_of_another_shape_is_refused),
 		TEST(a_statement_that_is_too_long_is_refused),
 		TEST(each_type_has_its_namespace),
+		TEST(a_detector_signs_as_itself_and_not_as_a_human),
+		TEST(a_score_is_from_0_to_100),
+		TEST(a_form_says_of_what_type_it_is),
 		TEST(a_replay_is_left_to_the_caller),
 		TEST(every_type_is_taken_with_its_members),
 		TEST(only_presence_and_verification_are_a_step_up),

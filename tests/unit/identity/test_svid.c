@@ -424,7 +424,7 @@ static void a_bundle_without_keys_trusts_nobody(void **state UNUSED)
 
 static void every_verdict_has_a_name(void **state UNUSED)
 {
-	for (int v = SVID_VALID; v <= SVID_SIGNATURE; v++)
+	for (int v = SVID_VALID; v <= SVID_USAGE; v++)
 		assert_string_not_equal(svid_verdict_name((enum svid_verdict)v),
 					"?");
 }

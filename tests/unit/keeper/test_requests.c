@@ -21,17 +21,25 @@ enum { LEAVES = 16 };
 static char folder[] = "/tmp/test-keeper-XXXXXX";
 static struct keeper keeper;
 
-/* fsync() is wrapped by the linker so that a test can make it fail, and see
- * that it was called before an answer was made. */
+/* Both are wrapped by the linker so that a test can make them fail, and see
+ * that they were called before an answer was made. */
 static bool sync_fails;
 static int syncs;
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
 
 int __wrap_fsync(int fd)
 {
 	syncs++;
 	return sync_fails ? -1 : __real_fsync(fd);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	syncs++;
+	return sync_fails ? -1 : __real_fdatasync(fd);
 }
 
 /* ---- a log of sixteen leaves ---- */
@@ -72,14 +80,21 @@ static struct digest root_of(uint64_t size)
 
 /* ---- asking ---- */
 
+static int take_answer(void *cookie, struct slice answer)
+{
+	json_t **value = cookie;
+
+	return json_parse(answer, FRAME_MAX, value);
+}
+
 /* The answer to a message; owned. */
 static json_t *answer(const char *body)
 {
-	CLEANUP(buf_clear) struct buf reply = BUF_INIT(FRAME_MAX);
+	const struct slice bodies[] = { slice_str(body) };
 	json_t *value = NULL;
+	const struct rpc_sink sink = { take_answer, &value };
 
-	assert_int_equal(keeper_answer(&keeper, slice_str(body), &reply), 0);
-	assert_int_equal(json_parse(buf_slice(&reply), FRAME_MAX, &value), 0);
+	assert_int_equal(keeper_answer(&keeper, bodies, 1, &sink), 0);
 	return value;
 }
 
@@ -251,8 +266,10 @@ static void a_checkpoint_is_on_disk_before_it_leaves(void **state UNUSED)
 {
 	syncs = 0;
 	expect_note(ask_checkpoint(0, 7), 7);
-	/* The file and its folder. */
-	assert_int_equal(syncs, 2);
+	assert_int_equal(syncs, 1);
+	assert_int_equal(keeper.last.head.size, 7);
+	restart();
+	assert_int_equal(keeper.last.head.size, 7);
 }
 
 static void no_signature_leaves_when_the_disk_fails(void **state UNUSED)
@@ -367,7 +384,7 @@ static void malformed_requests_are_refused(void **state UNUSED)
 
 static void oversize_requests_are_refused(void **state UNUSED)
 {
-	CLEANUP(mem_free_p) char *spaces = mem_alloc(16 * 1024 + 1);
+	CLEANUP(mem_free_p) char *spaces = mem_alloc(64 * 1024 + 2);
 	CLEANUP(mem_free_p) char *body = NULL;
 	json_t *nodes = json_array();
 
@@ -376,7 +393,7 @@ static void oversize_requests_are_refused(void **state UNUSED)
 			  "\"hello\"%s}",
 			  spaces);
 	expect_reason(answer(body), "too-large");
-	memset(spaces, ' ', 16 * 1024);
+	memset(spaces, ' ', 64 * 1024 + 1);
 	expect_reason(answer(spaces), "too-large");
 	for (int i = 0; i < 65; i++)
 		json_array_append_new(
@@ -405,22 +422,135 @@ static void keys_without_a_memory_are_refused(void **state UNUSED)
 	assert_int_equal(keeper_init(folder, "writ.example/log"), ERR_BUSY);
 }
 
-static void a_damaged_memory_is_refused(void **state UNUSED)
+/* Where the parts of the file are; keeper/slots.h. */
+enum {
+	SECTOR = 512,
+	SLOT_AT = 4096,
+	FILE_LEN = 2 * SLOT_AT,
+};
+
+static void read_memory(struct buf *b)
 {
 	CLEANUP(mem_free_p) char *path = path_of("last");
-	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+
+	buf_reset(b);
+	assert_int_equal(file_read(path, b), 0);
+	assert_int_equal(b->len, FILE_LEN);
+}
+
+static void write_memory(struct slice bytes)
+{
+	CLEANUP(mem_free_p) char *path = path_of("last");
+
+	assert_int_equal(file_write(path, bytes, 0600), 0);
+}
+
+/* Flips a bit of each byte of both slots in turn. */
+static void expect_damage_seen(struct buf *file)
+{
+	for (size_t i = 0; i < FILE_LEN; i++) {
+		if (i % SLOT_AT >= 2 * SECTOR)
+			continue;
+		file->data[i] ^= 1;
+		write_memory(buf_slice(file));
+		assert_int_equal(fails_to_load(), ERR_CORRUPT);
+		file->data[i] ^= 1;
+	}
+}
+
+static void a_damaged_memory_is_refused(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf file = BUF_INIT(FILE_LEN);
 
 	expect_note(ask_checkpoint(0, 7), 7);
+	expect_note(ask_checkpoint(7, 9), 9);
 	keeper_clear(&keeper);
-	assert_int_equal(file_read(path, &note), 0);
-	for (size_t i = 0; i < note.len; i++) {
-		note.data[i] ^= 1;
-		assert_int_equal(file_write(path, buf_slice(&note), 0600), 0);
-		assert_int_equal(fails_to_load(), ERR_CORRUPT);
-		note.data[i] ^= 1;
-	}
-	assert_int_equal(file_write(path, slice_str(""), 0600), 0);
+	read_memory(&file);
+	expect_damage_seen(&file);
+	write_memory(slice_str(""));
 	assert_int_equal(fails_to_load(), ERR_CORRUPT);
+	write_memory(slice_of(file.data, FILE_LEN - 1));
+	assert_int_equal(fails_to_load(), ERR_CORRUPT);
+	write_memory(slice_of(file.data, SLOT_AT));
+	assert_int_equal(fails_to_load(), ERR_CORRUPT);
+}
+
+static void slots_that_do_not_follow_each_other_are_refused(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf before = BUF_INIT(FILE_LEN);
+	CLEANUP(buf_clear) struct buf after = BUF_INIT(FILE_LEN);
+
+	expect_note(ask_checkpoint(0, 7), 7);
+	read_memory(&before);
+	for (uint64_t size = 8; size < 12; size++)
+		expect_note(ask_checkpoint(size - 1, size), size);
+	keeper_clear(&keeper);
+	read_memory(&after);
+	/* One slot of an older copy of the file. */
+	memcpy(after.data, before.data, SLOT_AT);
+	write_memory(buf_slice(&after));
+	assert_int_equal(fails_to_load(), ERR_CORRUPT);
+	/* The newer one twice. */
+	read_memory(&after);
+	memcpy(after.data, after.data + SLOT_AT, SLOT_AT);
+	write_memory(buf_slice(&after));
+	assert_int_equal(fails_to_load(), ERR_CORRUPT);
+}
+
+static void a_torn_write_leaves_what_was_told_before(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf before = BUF_INIT(FILE_LEN);
+	CLEANUP(buf_clear) struct buf after = BUF_INIT(FILE_LEN);
+
+	for (int sector = 0; sector < 2; sector++) {
+		uint64_t size = 7 + 2 * (uint64_t)sector;
+		size_t slot;
+
+		expect_note(ask_checkpoint(size == 7 ? 0 : size - 1, size),
+			    size);
+		read_memory(&before);
+		expect_note(ask_checkpoint(size, size + 1), size + 1);
+		slot = keeper.last.slots.sequence % 2 * SLOT_AT;
+		keeper_clear(&keeper);
+		read_memory(&after);
+		/* Only this sector of the last write came to the disk. */
+		memcpy(before.data + slot + (size_t)sector * SECTOR,
+		       after.data + slot + (size_t)sector * SECTOR, SECTOR);
+		write_memory(buf_slice(&before));
+		assert_int_equal(keeper_load(folder, &keeper), 0);
+		assert_int_equal(keeper.last.head.size, size);
+		/* It goes on from there. */
+		expect_note(ask_checkpoint(size, size + 1), size + 1);
+		restart();
+		assert_int_equal(keeper.last.head.size, size + 1);
+	}
+}
+
+static void a_memory_of_an_earlier_version_is_taken_over(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *value = ask_checkpoint(0, 7);
+	CLEANUP(mem_free_p)
+	char *note =
+		mem_str(json_text(json_object_in(value, "result"), "note", ""));
+	CLEANUP(buf_clear) struct buf file = BUF_INIT(FILE_LEN);
+
+	keeper_clear(&keeper);
+	write_memory(slice_str(note));
+	assert_int_equal(keeper_load(folder, &keeper), 0);
+	assert_int_equal(keeper.last.head.size, 7);
+	read_memory(&file);
+	expect_reason(ask_checkpoint(0, 6), "rollback");
+	expect_note(ask_checkpoint(7, 8), 8);
+	restart();
+	assert_int_equal(keeper.last.head.size, 8);
+	/* A damaged one is not. */
+	keeper_clear(&keeper);
+	for (size_t i = 0; note[i]; i++) {
+		note[i] ^= 1;
+		write_memory(slice_str(note));
+		assert_int_equal(fails_to_load(), ERR_CORRUPT);
+		note[i] ^= 1;
+	}
 }
 
 static void a_second_keeper_is_kept_out(void **state UNUSED)
@@ -464,10 +594,12 @@ static void an_origin_that_no_note_can_bear_is_refused(void **state UNUSED)
 	static const char *const bad[] = { "", "a b", "a+b", "a\nb" };
 	CLEANUP(mem_free_p) char *keys = path_of("keys.json");
 	CLEANUP(mem_free_p) char *last = path_of("last");
+	CLEANUP(mem_free_p) char *issued = path_of("issued");
 
 	keeper_clear(&keeper);
 	discard(unlink(keys));
 	discard(unlink(last));
+	discard(unlink(issued));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(keeper_init(folder, bad[i]), ERR_SYNTAX);
 	assert_false(file_exists(keys));
@@ -475,8 +607,9 @@ static void an_origin_that_no_note_can_bear_is_refused(void **state UNUSED)
 
 static int stale(void **state UNUSED)
 {
-	static const char *const names[] = { "keys.json", "last",
-					     "keys.json.new", "last.new" };
+	static const char *const names[] = { "keys.json", "keys.json.new",
+					     "last",	  "last.new",
+					     "issued",	  "issued.new" };
 
 	keeper_clear(&keeper);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -489,7 +622,9 @@ static int stale(void **state UNUSED)
 
 static int fresh(void **state UNUSED)
 {
-	keeper = (struct keeper){ .last.folder_fd = -1, .lock_fd = -1 };
+	keeper = (struct keeper){ .last.slots.fd = -1,
+				  .issued.slots.fd = -1,
+				  .lock_fd = -1 };
 	sync_fails = false;
 	TRY(keeper_init(folder, "writ.example/log"));
 	return keeper_load(folder, &keeper);
@@ -527,6 +662,9 @@ int main(void)
 		TEST(oversize_requests_are_refused),
 		TEST(keys_without_a_memory_are_refused),
 		TEST(a_damaged_memory_is_refused),
+		TEST(slots_that_do_not_follow_each_other_are_refused),
+		TEST(a_torn_write_leaves_what_was_told_before),
+		TEST(a_memory_of_an_earlier_version_is_taken_over),
 		TEST(a_second_keeper_is_kept_out),
 		TEST(keys_are_for_their_owner_only),
 		TEST(damaged_keys_are_refused),

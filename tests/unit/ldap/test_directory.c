@@ -153,16 +153,31 @@ static void a_server_that_is_not_there_is_unavailable(void **state UNUSED)
 			 ERR_UNAVAILABLE);
 }
 
+static void the_first_value_of_an_attribute_is_its_text(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *record = json_object();
+	json_t *list = json_array();
+
+	json_array_append_new(list, json_string("512"));
+	json_array_append_new(list, json_string("x"));
+	json_set_new(record, "a", list);
+	json_set_new(record, "none", json_array());
+	assert_string_equal(record_text(record, "a"), "512");
+	assert_int_equal(record_int(record, "a", -1), 512);
+	assert_null(record_text(record, "none"));
+	assert_null(record_text(record, "b"));
+	assert_int_equal(record_int(record, "b", -1), -1);
+	json_array_remove(list, 0);
+	assert_int_equal(record_int(record, "a", -1), -1);
+}
+
 static void a_change_without_a_connection_is_not_sent(void **state UNUSED)
 {
 	CLEANUP(directory_close_p) struct directory *d = NULL;
 	const struct directory_options o = sample();
-	const struct directory_change change = {
-		.name = "cn=g,dc=x",
-		.add = true,
-		.member = "uid=a,dc=x",
-		.assertion = "(!(member=uid=a,dc=x))",
-	};
+	const struct directory_mod mod = { true, "member", "uid=a,dc=x" };
+	const struct directory_change change = { "cn=g,dc=x", &mod, 1,
+						 "(objectClass=*)" };
 	struct change_answer answer;
 
 	assert_int_equal(directory_open(&o, &d), 0);
@@ -180,6 +195,7 @@ int main(void)
 		cmocka_unit_test(external_needs_something_to_stand_on),
 		cmocka_unit_test(a_simple_bind_needs_name_and_password),
 		cmocka_unit_test(a_server_that_is_not_there_is_unavailable),
+		cmocka_unit_test(the_first_value_of_an_attribute_is_its_text),
 		cmocka_unit_test(a_change_without_a_connection_is_not_sent),
 	};
 

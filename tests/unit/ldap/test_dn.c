@@ -46,6 +46,26 @@ static void spellings_of_one_name_have_one_normal_form(void **state UNUSED)
 	assert_normal("CN=a+uid=B,dc=x", "cn=a+uid=b,dc=x");
 }
 
+static void letters_of_every_script_are_folded(void **state UNUSED)
+{
+	assert_normal("CN=J\u00d6RG,dc=x", "cn=j\\C3\\B6rg,dc=x");
+	assert_normal("cn=J\\c3\\96rg,dc=x", "cn=j\\C3\\B6rg,dc=x");
+	assert_normal("cn=\u0391\u03a9,dc=x", "cn=\\CE\\B1\\CF\\89,dc=x");
+	assert_normal("cn=\u0416,dc=x", "cn=\\D0\\B6,dc=x");
+}
+
+/* Nobody is taken for somebody else because of a letter that looks alike. */
+static void letters_that_only_look_alike_stay_apart(void **state UNUSED)
+{
+	/* A dotted capital I, the Kelvin sign: no ASCII letters. */
+	assert_normal("cn=\u0130,dc=x", "cn=\\C4\\B0,dc=x");
+	assert_normal("cn=\u212a,dc=x", "cn=\\E2\\84\\AA,dc=x");
+	/* Capital sharp s has no capital that leads back to it. */
+	assert_normal("cn=\u00df,dc=x", "cn=\\C3\\9F,dc=x");
+	/* Bytes that are no text are no name. */
+	assert_refused("cn=\\c3\\28,dc=x", ERR_SYNTAX);
+}
+
 static void special_characters_stay_data(void **state UNUSED)
 {
 	assert_normal("cn=\\,\\+\\\"\\\\\\<\\>\\;\\=\\#,dc=x",
@@ -150,6 +170,8 @@ static void an_escaped_comma_does_not_fake_a_base(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(letters_of_every_script_are_folded),
+		cmocka_unit_test(letters_that_only_look_alike_stay_apart),
 		cmocka_unit_test(spellings_of_one_name_have_one_normal_form),
 		cmocka_unit_test(special_characters_stay_data),
 		cmocka_unit_test(bytes_that_do_not_print_are_escaped),

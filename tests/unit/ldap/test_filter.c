@@ -12,8 +12,10 @@ static struct filter_change sample(bool add)
 	return (struct filter_change){
 		.group = "cn=g,dc=x",
 		.uuid = "u-1",
+		.attribute = "member",
 		.member = "uid=a,dc=x",
 		.add = add,
+		.keeps_one = true,
 		.others = others,
 		.other_count = ARRAY_LEN(others),
 	};
@@ -107,6 +109,34 @@ static void a_filter_that_does_not_fit_is_reported(void **state UNUSED)
 	assert_true(buf_finish(&b, &bytes) < 0);
 }
 
+static void a_group_that_may_be_empty_keeps_nobody(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(FILTER_MAX);
+	struct filter_change change = sample(false);
+
+	change.keeps_one = false;
+	change.attribute = "memberUid";
+	change.member = "a";
+	filter_put_assertion(&b, &change);
+	assert_string_equal(buf_text(&b), "(|(&(entryUUID=u-1)(memberUid=a))"
+					  "(!(entryDN=cn=g,dc=x)))");
+}
+
+static void a_lock_asserts_the_value_that_was_seen(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(FILTER_MAX);
+	struct filter_lock lock = { "uid=a,dc=x", "u-1", "locked", NULL };
+
+	filter_put_lock_assertion(&b, &lock);
+	assert_string_equal(buf_text(&b), "(|(&(entryUUID=u-1)(!(locked=*)))"
+					  "(!(entryDN=uid=a,dc=x)))");
+	buf_reset(&b);
+	lock.value = "*)(x=";
+	filter_put_lock_condition(&b, &lock);
+	assert_string_equal(buf_text(&b),
+			    "(&(entryUUID=u-1)(locked=\\2A\\29\\28x=))");
+}
+
 static void only_so_many_others_are_named(void **state UNUSED)
 {
 	CLEANUP(buf_clear) struct buf b = BUF_INIT(FILTER_MAX);
@@ -136,6 +166,8 @@ int main(void)
 		cmocka_unit_test(metacharacters_do_not_leave_their_clause),
 		cmocka_unit_test(a_filter_that_does_not_fit_is_reported),
 		cmocka_unit_test(only_so_many_others_are_named),
+		cmocka_unit_test(a_group_that_may_be_empty_keeps_nobody),
+		cmocka_unit_test(a_lock_asserts_the_value_that_was_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -501,6 +501,107 @@ static void a_quarantine_holds_among_a_thousand_others(void **state UNUSED)
 	}
 }
 
+/* What errs where in a condition: Cedar's authorizer must say the same. */
+static void errors_stand_where_cedar_has_them(void **state UNUSED)
+{
+#define ERRS "resource.weight + 9223372036854775807 > 0"
+	static const char *const conditions[] = {
+		"when { " ERRS " }",
+		"when { true || " ERRS " }",
+		"when { resource.weight == 3 || " ERRS " }",
+		"when { resource.weight == 4 || " ERRS " }",
+		"when { resource.weight == 3 && " ERRS " }",
+		"when { resource.weight == 4 && " ERRS " }",
+		"when { " ERRS " && resource.weight == 4 }",
+		"when { " ERRS " || resource.weight == 3 }",
+		"when { !(" ERRS ") }",
+		"unless { " ERRS " }",
+		"unless { resource.weight == 3 || " ERRS " }",
+		"when { if resource.weight == 3 then true else " ERRS " }",
+		"when { if resource.weight == 4 then true else " ERRS " }",
+		"when { if " ERRS " then true else false }",
+		"when { if resource.weight == 3 then " ERRS " else false }",
+		"when { principal == Gov::Agent::\"b\" && " ERRS " }",
+		"when { principal == Gov::Agent::\"a\" && " ERRS " }",
+		"when { principal in Gov::Group::\"g\" && " ERRS " }",
+		"when { " ERRS " && principal == Gov::Agent::\"b\" }",
+		"when { principal.owner.active && resource.weight > 2 }",
+		"when { context.approvals.hasTag(\"x\") && "
+		"context.approvals.getTag(\"x\") > 1 }",
+		"when { [1, 2, 3].contains(resource.weight) }",
+		"when { context.evidence.containsAny([Gov::Evidence::"
+		"\"plan\"]) || context.evidence.isEmpty() }",
+		"when { context.ttl < duration(\"2h\") && "
+		"context.now > datetime(\"2026-01-01\") }",
+	};
+	CLEANUP(json_put_p) json_t *ask = support_ask();
+	unsigned allowed_count = 0, errors = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+		CLEANUP(mem_free_p)
+		char *text = mem_format("@id(\"p0\") " ALL ";\n@id(\"f1\") "
+					"forbid (principal is Gov::Agent, "
+					"action, resource) %s;",
+					conditions[i]);
+		CLEANUP(policy_bundle_unref_p)
+		struct policy_bundle *b =
+			support_small(text, "@id(\"i1\") " ALL ";", NULL);
+		CLEANUP(question_close) struct question q = { 0 };
+		struct writ_cedar_answer answer;
+		struct writ_cedar_error error;
+		bool whole;
+
+		if (!b)
+			fail_msg("%s", conditions[i]);
+		assert_int_equal(question_open(b, NULL, ask, &q), 0);
+		assert_int_equal(question_ask(&q, NULL, POLICY_BOTH, &answer),
+				 0);
+		assert_int_equal(writ_cedar_query_run_whole(
+					 q.query, POLICY_BOTH, &whole, &error),
+				 0);
+		if (answer.allow != whole)
+			fail_msg("%s: %d, not %d", conditions[i], answer.allow,
+				 whole);
+		allowed_count += answer.allow;
+		errors += answer.error_count > 0;
+	}
+	assert_true(allowed_count > 4);
+	assert_true(errors > 6);
+}
+
+static void
+a_variant_that_cannot_be_leaves_the_question_as_it_was(void **state UNUSED)
+{
+	static const struct writ_cedar_tag tags[] = { { "x", 1 } };
+	struct writ_cedar_variant v = { .ttl = "1m",
+					.approvals = tags,
+					.approval_count = 1,
+					.vary_approvals = true };
+	CLEANUP(policy_bundle_unref_p)
+	struct policy_bundle *b = support_small(
+		"@id(\"p1\") " ALL " when { context.ttl > duration(\"30m\") "
+		"};",
+		"@id(\"i1\") " ALL ";", NULL);
+	CLEANUP(json_put_p) json_t *ask = support_ask();
+	CLEANUP(question_close) struct question q = { 0 };
+	struct writ_cedar_answer answer;
+
+	json_array_remove(json_object_get(ask, "entities"), 3); /* ledger */
+	assert_int_equal(question_open(b, NULL, ask, &q), 0);
+	assert_int_equal(question_ask(&q, NULL, POLICY_BOTH, &answer), 0);
+	assert_true(answer.allow);
+	assert_int_equal(question_ask(&q, &v, POLICY_BOTH, &answer),
+			 ERR_SYNTAX);
+	assert_int_equal(question_ask(&q, NULL, POLICY_BOTH, &answer), 0);
+	assert_true(answer.allow);
+	v.vary_approvals = false;
+	assert_int_equal(question_ask(&q, &v, POLICY_BOTH, &answer), 0);
+	assert_false(answer.allow);
+	v.mode = "dance";
+	assert_int_equal(question_ask(&q, &v, POLICY_BOTH, &answer),
+			 ERR_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +611,9 @@ int main(void)
 		cmocka_unit_test(a_forbid_wins),
 		cmocka_unit_test(a_policy_that_errs_denies),
 		cmocka_unit_test(an_invariant_that_errs_denies),
+		cmocka_unit_test(errors_stand_where_cedar_has_them),
+		cmocka_unit_test(
+			a_variant_that_cannot_be_leaves_the_question_as_it_was),
 		cmocka_unit_test(an_entity_that_is_missing_denies),
 		cmocka_unit_test(a_question_the_schema_does_not_know_denies),
 		cmocka_unit_test(facts_of_another_type_deny),

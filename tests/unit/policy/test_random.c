@@ -14,6 +14,7 @@
 #include "policy/engine.h"
 #include "policy/scenario.h"
 #include "support.h"
+#include "typed.h"
 
 enum { REQUESTS = 600 };
 
@@ -43,6 +44,8 @@ static const struct {
 struct fixture {
 	struct policy_bundle *bundle;
 	struct policy_world *world;
+	struct policy_world *inventory; /* without tasks and resources */
+	json_t *entities;
 	json_t *file;
 	uint32_t seed;
 };
@@ -349,25 +352,259 @@ static void the_index_answers_as_the_whole_set_does(void **state)
 	}
 }
 
+/* ---- variants ---- */
+
+/* Random facts in place of the question's own; some stay. */
+static struct writ_cedar_variant random_variant(struct fixture *f,
+						const char **kinds,
+						struct writ_cedar_tag *tags)
+{
+	static const char *const ttls[] = { NULL, "1m", "15m", "8h", "24h" };
+	static const char *const modes[] = { NULL, "execute", "recommend" };
+	static const char *const all[] = { "ticket", "rollback_plan",
+					   "owner_ack", "change_plan" };
+	static const char *const groups[] = { "iam-approvers", "security",
+					      "platform-owners" };
+	struct writ_cedar_variant v = {
+		.ttl = ttls[under(f, ARRAY_LEN(ttls))],
+		.mode = modes[under(f, ARRAY_LEN(modes))],
+		.evidence = kinds,
+		.vary_evidence = rarely(f, 2),
+		.approvals = tags,
+		.vary_approvals = rarely(f, 2),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (rarely(f, 2))
+			kinds[v.evidence_count++] = all[i];
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+		if (rarely(f, 2))
+			tags[v.approval_count++] =
+				(struct writ_cedar_tag){ groups[i],
+							 under(f, 4) };
+	return v;
+}
+
+static void assert_answers_as_the_whole_set(struct question *q,
+					    const struct writ_cedar_variant *v)
+{
+	struct writ_cedar_answer answer;
+	struct writ_cedar_error error;
+	bool whole;
+
+	assert_int_equal(question_ask(q, v, POLICY_BOTH, &answer), 0);
+	assert_int_equal(writ_cedar_query_run_whole(q->query, POLICY_BOTH,
+						    &whole, &error),
+			 0);
+	assert_int_equal(answer.allow, whole);
+}
+
+static void a_variant_answers_as_the_whole_set_does(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < REQUESTS / 2; i++) {
+		CLEANUP(json_put_p) json_t *scenario = random_scenario(f);
+		CLEANUP(json_put_p) json_t *facts = random_facts(f, scenario);
+		CLEANUP(question_close) struct question q = { 0 };
+		CLEANUP(json_put_p) json_t *ask = NULL;
+		struct writ_cedar_tag tags[8];
+		const char *kinds[8];
+
+		assert_int_equal(scenario_ask(f->file, scenario, facts, &ask),
+				 0);
+		assert_int_equal(question_open(f->bundle, f->world, ask, &q),
+				 0);
+		for (int k = 0; k < 6; k++) {
+			struct writ_cedar_variant v =
+				random_variant(f, kinds, tags);
+
+			assert_answers_as_the_whole_set(&q, &v);
+		}
+		assert_answers_as_the_whole_set(&q, NULL);
+	}
+}
+
+/* ---- typed facts against JSON ---- */
+
+/* A random ask that brings its own task and resource. */
+static json_t *random_ask(struct fixture *f)
+{
+	CLEANUP(json_put_p) json_t *scenario = random_scenario(f);
+	CLEANUP(json_put_p) json_t *facts = random_facts(f, scenario);
+	json_t *ask = NULL;
+
+	json_object_del(facts, "exception");
+	if (!rarely(f, 8)) {
+		json_set_new(facts, "delegation",
+			     json_pack("{s:i, s:b, s:[]}", "depth", 0,
+				       "attenuated", 1, "chain"));
+		json_set_flag(facts, "chainHealthy", true);
+	}
+	assert_int_equal(scenario_ask(f->file, scenario, facts, &ask), 0);
+	typed_bring(ask, f->entities);
+	return ask;
+}
+
+/* The JSON form is checked against the schema at every question, the typed form
+ * is not: so they must come out the same. */
+static void typed_facts_are_the_same_question_as_json(void **state)
+{
+	struct fixture *f = *state;
+	unsigned compared = 0;
+
+	for (int i = 0; i < REQUESTS; i++) {
+		CLEANUP(json_put_p) json_t *ask = random_ask(f);
+		CLEANUP(question_close) struct question general = { 0 };
+		CLEANUP(question_close) struct question q = { 0 };
+		bool must_be_general;
+		struct typed typed;
+
+		assert_int_equal(
+			question_open(f->bundle, f->inventory, ask, &general),
+			0);
+		if (!typed_of(ask, &typed))
+			continue;
+		assert_int_equal(question_open_typed(f->bundle, f->inventory,
+						     &typed.question,
+						     &must_be_general, &q),
+				 0);
+		if (must_be_general)
+			continue;
+		assert_true(writ_cedar_query_is_same(general.query, q.query));
+		compared++;
+	}
+	print_message("%u compared\n", compared);
+	assert_true(compared > REQUESTS / 2);
+}
+
+static void typed_facts_get_the_verdict_of_json(void **state)
+{
+	struct fixture *f = *state;
+	struct policy_people people = { scenario_members, f->file };
+
+	for (int i = 0; i < REQUESTS; i++) {
+		CLEANUP(json_put_p) json_t *ask = random_ask(f);
+		CLEANUP(policy_verdict_clear) struct policy_verdict a = { 0 };
+		CLEANUP(policy_verdict_clear) struct policy_verdict b = { 0 };
+		struct typed typed;
+
+		if (!typed_of(ask, &typed))
+			continue;
+		assert_int_equal(policy_decide(f->bundle, f->inventory, ask,
+					       &people, &a),
+				 0);
+		assert_int_equal(policy_decide_typed(f->bundle, f->inventory,
+						     ask, &typed.question,
+						     &people, &b),
+				 0);
+		assert_int_equal(a.decision, b.decision);
+		assert_int_equal(a.nobody, b.nobody);
+		assert_int_equal(a.as_advice, b.as_advice);
+		assert_int_equal(a.evaluations, b.evaluations);
+		assert_true(json_equal(a.policies, b.policies));
+		assert_true(json_equal(a.errors, b.errors));
+		assert_true(json_equal(a.requires, b.requires));
+	}
+}
+
+/* Another mode, as a variant and as a question of its own. */
+static void advice_is_told_as_if_it_had_been_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	struct policy_people people = { scenario_members, f->file };
+	unsigned advised = 0;
+
+	for (int i = 0; i < REQUESTS; i++) {
+		CLEANUP(json_put_p) json_t *ask = random_ask(f);
+		CLEANUP(policy_verdict_clear) struct policy_verdict v = { 0 };
+		CLEANUP(policy_answer_clear) struct policy_answer a = { 0 };
+		json_t *mode = json_object_get(
+			json_object_get(json_object_get(ask, "context"),
+					"mode"),
+			"__entity");
+
+		assert_int_equal(policy_decide(f->bundle, f->inventory, ask,
+					       &people, &v),
+				 0);
+		if (v.decision != POLICY_DENY ||
+		    strcmp(json_text(mode, "id", ""), "execute") != 0) {
+			assert_false(v.as_advice);
+			continue;
+		}
+		json_set_text(mode, "id", "recommend");
+		assert_int_equal(policy_ask(f->bundle, f->inventory, ask, &a),
+				 0);
+		assert_int_equal(v.as_advice, a.allow);
+		advised += a.allow;
+	}
+	assert_true(advised > 10);
+}
+
+static void a_typed_name_that_the_schema_lacks_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	static const char *const unknown[] = { "a_feeling" };
+	struct policy_question q;
+	struct question opened = { 0 };
+	struct typed typed;
+	bool general;
+
+	do {
+		json_decref(ask);
+		ask = random_ask(f);
+	} while (!typed_of(ask, &typed) || !typed.question.classified);
+	q = typed.question;
+	q.evidence = (struct policy_names){ unknown, 1 };
+	assert_true(question_open_typed(f->bundle, f->inventory, &q, &general,
+					&opened) < 0);
+	q = typed.question;
+	q.environment = "nowhere";
+	assert_true(question_open_typed(f->bundle, f->inventory, &q, &general,
+					&opened) < 0);
+	q = typed.question;
+	q.size--;
+	assert_true(question_open_typed(f->bundle, f->inventory, &q, &general,
+					&opened) < 0);
+	q = typed.question;
+	q.action = "Dance";
+	assert_int_equal(question_open_typed(f->bundle, f->inventory, &q,
+					     &general, &opened),
+			 0);
+	assert_true(general);
+	/* A world with tasks of its own might mean another one. */
+	q = typed.question;
+	assert_int_equal(
+		question_open_typed(f->bundle, f->world, &q, &general, &opened),
+		0);
+	assert_true(general);
+	assert_null(opened.query);
+}
+
 static int set_up(void **state)
 {
 	struct fixture *f = mem_new(struct fixture);
-	CLEANUP(json_put_p) json_t *entities = NULL;
+	CLEANUP(json_put_p) json_t *inventory = NULL;
 
 	f->seed = 20261122;
 	f->bundle = support_bundle();
 	f->file = support_scenarios();
 	*state = f;
-	if (scenario_entities(f->file, &entities) < 0)
+	if (scenario_entities(f->file, &f->entities) < 0 ||
+	    policy_world_build(f->bundle, f->entities, &f->world) < 0)
 		return -1;
-	return policy_world_build(f->bundle, entities, &f->world);
+	inventory = typed_world(f->entities);
+	return policy_world_build(f->bundle, inventory, &f->inventory);
 }
 
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
+	policy_world_unref(f->inventory);
 	policy_world_unref(f->world);
+	json_decref(f->entities);
 	policy_bundle_unref(f->bundle);
 	json_decref(f->file);
 	free(f);
@@ -379,6 +616,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(remedies_suffice_and_are_needed),
 		cmocka_unit_test(the_index_answers_as_the_whole_set_does),
+		cmocka_unit_test(a_variant_answers_as_the_whole_set_does),
+		cmocka_unit_test(typed_facts_are_the_same_question_as_json),
+		cmocka_unit_test(typed_facts_get_the_verdict_of_json),
+		cmocka_unit_test(advice_is_told_as_if_it_had_been_asked_for),
+		cmocka_unit_test(a_typed_name_that_the_schema_lacks_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -16,7 +16,9 @@ static size_t show(const json_t *report)
 	for (size_t i = 0; i < json_array_size(faults); i++)
 		print_message(
 			"%s: %s\n",
-			json_text(json_array_get(faults, i), "scenario", ""),
+			json_text(json_array_get(faults, i), "scenario",
+				  json_text(json_array_get(faults, i), "policy",
+					    "")),
 			json_text(json_array_get(faults, i), "detail", ""));
 	return json_array_size(faults);
 }
@@ -63,6 +65,75 @@ static bool notices(const char *old, const char *new)
 
 	assert_int_equal(policy_test(b, file, false, &report), 0);
 	return json_array_size(json_object_get(report, "faults")) > 0;
+}
+
+/* A policy that two say, so that either can go. */
+static void a_policy_that_can_be_deleted_is_named(void **state UNUSED)
+{
+	CLEANUP(policy_bundle_unref_p)
+	struct policy_bundle *b = changed(
+		"@id(\"g05-not-covered\")",
+		"@id(\"g98-again\") forbid (principal is Gov::Agent, action, "
+		"resource) when { context.mode == Gov::Mode::\"execute\" && "
+		"context.blastRadius > 26 && context.blastRadius > 25 };\n"
+		"@id(\"g05-not-covered\")");
+	CLEANUP(json_put_p) json_t *file = support_scenarios();
+	CLEANUP(json_put_p) json_t *report = NULL;
+	const json_t *fault;
+	size_t at;
+	bool named = false;
+
+	assert_int_equal(policy_test(b, file, true, &report), 0);
+	json_array_foreach(json_object_get(report, "faults"), at, fault) {
+		if (strcmp(json_text(fault, "policy", ""), "g98-again") == 0 &&
+		    strstr(json_text(fault, "detail", ""), "can be deleted"))
+			named = true;
+	}
+	assert_true(named);
+}
+
+struct given_up {
+	size_t calls;
+	size_t after;
+};
+
+static bool give_up(void *cookie, size_t done UNUSED, size_t total UNUSED)
+{
+	struct given_up *g = cookie;
+
+	return ++g->calls <= g->after;
+}
+
+static void deletions_that_were_not_tried_are_a_fault(void **state UNUSED)
+{
+	CLEANUP(policy_bundle_unref_p)
+	struct policy_bundle *b = support_bundle();
+	CLEANUP(json_put_p) json_t *file = support_scenarios();
+	CLEANUP(json_put_p) json_t *report = NULL;
+	struct given_up g = { .after = 3 };
+
+	assert_int_equal(
+		policy_test_slowly(b, file, true, give_up, &g, &report), 0);
+	assert_int_equal(g.calls, 4);
+	assert_int_equal(json_array_size(json_object_get(report, "faults")), 1);
+}
+
+/* Without its scenarios, each policy, invariant and template is named. */
+static void every_deletion_is_tried(void **state UNUSED)
+{
+	CLEANUP(policy_bundle_unref_p)
+	struct policy_bundle *b = support_bundle();
+	CLEANUP(json_put_p) json_t *file = support_scenarios();
+	CLEANUP(json_put_p) json_t *report = NULL;
+	CLEANUP(json_put_p) json_t *named = json_object();
+	const json_t *fault;
+	size_t at;
+
+	json_array_clear(json_object_get(file, "cases"));
+	assert_int_equal(policy_test(b, file, true, &report), 0);
+	json_array_foreach(json_object_get(report, "faults"), at, fault)
+		json_set_flag(named, json_text(fault, "policy", "?"), true);
+	assert_int_equal(json_object_size(named), policy_count(b));
 }
 
 static void a_changed_limit_is_noticed(void **state UNUSED)
@@ -178,6 +249,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			all_scenarios_pass_and_every_deletion_is_noticed),
+		cmocka_unit_test(a_policy_that_can_be_deleted_is_named),
+		cmocka_unit_test(deletions_that_were_not_tried_are_a_fault),
+		cmocka_unit_test(every_deletion_is_tried),
 		cmocka_unit_test(a_changed_limit_is_noticed),
 		cmocka_unit_test(a_policy_no_scenario_decides_is_noticed),
 		cmocka_unit_test(names_that_break_their_promise_are_noticed),
