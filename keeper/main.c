@@ -14,23 +14,31 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "connect/rpc.h"
 #include "keeper/requests.h"
 
 static const char usage[] =
 	"usage: writ-keeper --folder DIR [--init --origin NAME | --rotate "
 	"LIST]\n"
+	"                   [--sandbox MODE]\n"
 	"  --folder DIR   where keys.json and last are\n"
 	"  --init         make the folder with fresh keys, then end\n"
 	"  --origin NAME  the log's name, such as authority.example/writ\n"
 	"  --rotate LIST  put a fresh key into use, then end: tokens or ssh\n"
+	"  --sandbox MODE on (the default), off, or required: end where not "
+	"all of it\n"
+	"                 can be\n"
 	"  --help, --version\n";
+
+enum { FILES_MAX = 64 }; /* descriptors at a time */
 
 struct arguments {
 	const char *folder;
 	const char *origin;
 	const char *rotate;
 	bool init;
+	enum sandbox_mode sandbox;
 };
 
 static const struct option options[] = {
@@ -38,6 +46,7 @@ static const struct option options[] = {
 	{ "origin", required_argument, NULL, 'o' },
 	{ "init", no_argument, NULL, 'i' },
 	{ "rotate", required_argument, NULL, 'r' },
+	{ "sandbox", required_argument, NULL, 's' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ NULL, 0, NULL, 0 },
@@ -64,6 +73,10 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'r':
 			arguments->rotate = optarg;
+			break;
+		case 's':
+			if (!sandbox_mode_parse(optarg, &arguments->sandbox))
+				exit(2);
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -96,16 +109,39 @@ static void close_down(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int serve(const char *folder)
+/* All is open that it needs: shuts everything but its own folder. */
+static int shut(const struct arguments *arguments, struct keeper *keeper)
+{
+	const struct sandbox_path own = { arguments->folder, true };
+	const struct sandbox sandbox = {
+		.mode = arguments->sandbox,
+		.profile = SANDBOX_CLOSED,
+		.paths = &own,
+		.path_count = 1,
+		.files = FILES_MAX,
+	};
+	struct sandbox_state state;
+
+	TRY(sandbox_enter(&sandbox, &state));
+	keeper->sandbox = sandbox_report(&state);
+	if (state.why[0])
+		log_warning("sandbox", "why=\"%s\"", state.why);
+	return 0;
+}
+
+static int serve(const struct arguments *arguments)
 {
 	struct keeper keeper;
 	int r;
 
-	TRY(keeper_load(folder, &keeper));
-	log_info("keeper-ready", "size=%llu",
-		 (unsigned long long)keeper.last.head.size);
-	r = rpc_serve_together(STDIN_FILENO, rpc_output_fd(), keeper_answer,
-			       &keeper);
+	TRY(keeper_load(arguments->folder, &keeper));
+	r = shut(arguments, &keeper);
+	if (r == 0) {
+		log_info("keeper-ready", "size=%llu",
+			 (unsigned long long)keeper.last.head.size);
+		r = rpc_serve_together(STDIN_FILENO, rpc_output_fd(),
+				       keeper_answer, &keeper);
+	}
 	keeper_clear(&keeper);
 	/* Nothing is left to hide. */
 	discard(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
@@ -118,12 +154,12 @@ static int act(const struct arguments *arguments)
 		return keeper_init(arguments->folder, arguments->origin);
 	if (arguments->rotate)
 		return keeper_rotate(arguments->folder, arguments->rotate);
-	return serve(arguments->folder);
+	return serve(arguments);
 }
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .sandbox = SANDBOX_ON };
 	CLEANUP(mem_free_p) char *why = NULL;
 	int r;
 

@@ -183,6 +183,8 @@ void keeper_clear(struct keeper *keeper)
 	keeper->verifier = NULL;
 	free(keeper->note);
 	keeper->note = NULL;
+	json_decref(keeper->sandbox);
+	keeper->sandbox = NULL;
 	last_close(&keeper->last);
 	issued_close(&keeper->issued);
 	fd_close_p(&keeper->lock_fd);
@@ -226,6 +228,8 @@ static int hello(struct keeper *keeper, const json_t *params UNUSED,
 	set_base64(last, "root", digest_slice(&head->root));
 	json_set_new(result, "last", last);
 	json_set_text(result, "version", WRIT_VERSION);
+	if (keeper->sandbox)
+		json_set_new(result, "sandbox", json_incref(keeper->sandbox));
 	return 0;
 }
 

@@ -19,6 +19,8 @@ struct keeper {
 	struct note_verifier *verifier; /* owned */
 	char *note;			/* owned; NULL before the first */
 	struct checkpoint head;		/* what it says */
+	/* Owned; what hello tells of the sandbox, NULL for nothing. */
+	json_t *sandbox;
 };
 
 /*

@@ -66,12 +66,17 @@ static const struct schema rows[] = {
 	{ NULL },
 };
 
+static const char *const files[] = { "caFile", "clientCert", "clientKey",
+				     "bind.passwordFile", NULL };
+
 static struct connector_info info = {
 	.kind = "ldap",
 	.version = WRIT_VERSION,
 	.enforces_precondition = true,
 	.config = rows,
 	.may_skip_orders = false,
+	.connects = true,
+	.files = files,
 };
 
 static struct directory_options read_options(const json_t *config,

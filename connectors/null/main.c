@@ -411,6 +411,8 @@ static int null_check(void *self UNUSED, struct connector_reply *reply UNUSED)
 	return 0;
 }
 
+static const char *const kept_files[] = { "memberships", NULL };
+
 static const struct connector_info info = {
 	.kind = "null",
 	.version = WRIT_VERSION,
@@ -419,6 +421,7 @@ static const struct connector_info info = {
 	.pipeline = 64,
 	.config = config_rows,
 	.may_skip_orders = true,
+	.kept = kept_files,
 };
 
 static const struct connector_ops ops = {

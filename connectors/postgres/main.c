@@ -82,6 +82,9 @@ static const struct schema rows[] = {
 	{ NULL },
 };
 
+static const char *const files[] = { "passwordFile", "caFile", "clientCert",
+				     "clientKey",    "log",    NULL };
+
 static const struct connector_info info = {
 	.kind = "postgres",
 	.version = WRIT_VERSION,
@@ -90,6 +93,8 @@ static const struct connector_info info = {
 	.pipeline = 2, /* taking a login back may take its time */
 	.config = rows,
 	.may_skip_orders = false,
+	.connects = true,
+	.files = files,
 };
 
 static struct database_options read_options(const json_t *config)

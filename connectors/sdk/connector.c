@@ -18,6 +18,7 @@
 #include "connect/protocol.h"
 #include "connect/rpc.h"
 #include "connectors/sdk/server.h"
+#include "connectors/sdk/shut.h"
 
 /* Makes words fit for a JSON text of one line, whatever a target said. */
 static void clean(char *text)
@@ -178,6 +179,7 @@ static int run(const struct connector_ops *ops, enum mode mode,
 	TRY(open_server(ops, path, &server));
 	if (mode == MODE_CHECK)
 		return 0;
+	TRY(shut_in(&server));
 	log_info("connector-ready", "target=%s", server.rules.target);
 	return rpc_serve_together(STDIN_FILENO, rpc_output_fd(), server_answer,
 				  &server);

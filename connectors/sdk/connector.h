@@ -54,6 +54,14 @@ struct connector_info {
 	/* The configuration may say "verifyOrders: false".  Only for a kind
 	 * without effects. */
 	bool may_skip_orders;
+	/* It connects to its target over the network or a socket.  Without it
+	 * the sandbox lets it connect to nothing. */
+	bool connects;
+	/* Dotted names of members of the configuration that name a file, NULL
+	 * at the end: what the sandbox lets it read (files) and write (kept)
+	 * besides the kit's own, each with its folder.  NULL for none. */
+	const char *const *files;
+	const char *const *kept;
 };
 
 /* What plan() and read() are asked; everything is borrowed for the call. */

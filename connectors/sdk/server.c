@@ -87,6 +87,9 @@ static const struct schema common_rows[] = {
 	  "what may be tried and undone" },
 	{ "drills", SCHEMA_LIST, false, 0, 16, NULL, action_drill_row,
 	  "the same for further actions" },
+	{ "sandbox", SCHEMA_ENUM, false, 0, 0, "off|on|required", NULL,
+	  "shut away all calls and files that it does not need (on); required: "
+	  "end where not all of it can be" },
 	END,
 };
 
@@ -235,6 +238,7 @@ void server_close(struct server *server)
 	order_head_clear(&server->head);
 	approvers_free(server->approvers);
 	json_decref(server->always);
+	json_decref(server->sandbox);
 	json_decref(server->config);
 	*server = (struct server){ .ops = server->ops };
 }
@@ -350,6 +354,8 @@ static int describe(struct server *server, const json_t *params UNUSED,
 		json_object_set(result, "drills",
 				(json_t *)(uintptr_t)server->rules.drills);
 	describe_surveys(server->ops, result);
+	if (server->sandbox)
+		json_set_new(result, "sandbox", json_incref(server->sandbox));
 	reply->result = result;
 	return 0;
 }

@@ -16,6 +16,7 @@ struct server {
 	struct seen *seen;	     /* owned */
 	struct approvers *approvers; /* owned */
 	json_t *always;		     /* owned */
+	json_t *sandbox;	     /* owned; for describe, or NULL */
 	struct order_rules rules;    /* borrows from the above */
 };
 

@@ -21,6 +21,32 @@ const struct schema body_activate[] = {
 	{ 0 },
 };
 
+static const struct schema file_row = { "text", SCHEMA_TEXT, .max = 256 * 1024,
+					.choices = "multiline" };
+
+static const struct schema bundle_files[] = {
+	{ "schema", SCHEMA_TEXT, .required = true, .max = 256 * 1024,
+	  .choices = "multiline" },
+	{ "policies", SCHEMA_MAP, .required = true, .max = 64,
+	  .rows = &file_row, .help = "texts by file name" },
+	{ "invariants", SCHEMA_TEXT, .required = true, .max = 256 * 1024,
+	  .choices = "multiline" },
+	{ "templates", SCHEMA_TEXT, .required = true, .max = 256 * 1024,
+	  .choices = "multiline" },
+	{ 0 },
+};
+
+const struct schema body_simulate[] = {
+	{ "bundle", SCHEMA_NAME, .help = "the name of a staged bundle, or" },
+	{ "files", SCHEMA_OBJECT, .rows = bundle_files,
+	  .help = "a bundle that is not staged" },
+	{ "from", SCHEMA_INT, .help = "first leaf to look at (0)" },
+	{ "to", SCHEMA_INT, .help = "leaf to end before (all)" },
+	{ "limit", SCHEMA_INT, .min = 1, .max = SIMULATE_MAX,
+	  .help = "decisions to make again (1000)" },
+	{ 0 },
+};
+
 static bool change_is_fit(struct http_exchange *x, const json_t *body)
 {
 	bool preview = json_flag(body, "dryRun", false);
@@ -153,6 +179,22 @@ void policy_activate(struct http_exchange *x, void *cookie)
 	if (call_body(x, body_activate, &body))
 		flow_activate(api->flow, json_text(body, "bundle", ""),
 			      json_object_get(body, "signed"), call_reply(x));
+}
+
+void policy_simulate(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+	CLEANUP(json_put_p) json_t *body = NULL;
+
+	if (!call_prove(api, x, HUMANS, &caller) ||
+	    !call_body(x, body_simulate, &body))
+		return;
+	if (!json_object_get(body, "bundle") == !json_object_get(body, "files"))
+		call_refuse(x, "/bundle",
+			    "name a staged bundle, or send files");
+	else
+		flow_simulate(api->flow, &caller, body, call_reply(x));
 }
 
 void targets_drill(struct http_exchange *x, void *cookie)

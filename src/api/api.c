@@ -29,6 +29,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/requests", NO_BODY, requests_list, "List requests" },
 	{ "GET", "/v1/requests/{id}", NO_BODY, requests_show,
 	  "Read a request, waiting for its end" },
+	{ "GET", "/v1/requests/{id}/replay", NO_BODY, requests_replay,
+	  "Make its last decision again, from what was kept of it" },
 	{ "POST", "/v1/requests/{id}/cancel", SMALL, requests_cancel,
 	  "Withdraw a request" },
 	{ "POST", "/v1/requests/{id}/rollback", SMALL, requests_rollback,
@@ -71,6 +73,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/policy", NO_BODY, policy_show, "The active policies" },
 	{ "POST", "/v1/policy/activate", SMALL, policy_activate,
 	  "Activate a staged bundle, signed" },
+	{ "POST", "/v1/policy/simulate", HUGE_BODY, policy_simulate,
+	  "What another bundle would have decided" },
 	{ "GET", "/v1/targets/{name}/discovery", NO_BODY, targets_discovery,
 	  "The accounts and groups that a target holds" },
 	{ "POST", "/v1/targets/{name}/drill", SMALL, targets_drill,
@@ -126,6 +130,7 @@ struct api *api_new(const struct api_config *config)
 	api->origin = mem_str(config->origin);
 	api->audience = mem_str(config->audience);
 	api->openapi = json_canonical(document);
+	api->sandbox = config->sandbox;
 	return api;
 }
 
@@ -136,5 +141,6 @@ void api_free(struct api *api)
 	free(api->origin);
 	free(api->audience);
 	free(api->openapi);
+	json_decref(api->sandbox);
 	free(api);
 }

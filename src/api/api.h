@@ -15,6 +15,7 @@ struct api_config {
 	struct evidence *evidence;
 	const char *origin;
 	const char *audience;
+	json_t *sandbox; /* owned by the call; what health tells of it */
 };
 
 struct api *api_new(const struct api_config *config);

@@ -11,7 +11,8 @@ struct api {
 	struct evidence *evidence;
 	char *origin;
 	char *audience;
-	char *openapi; /* the document's text */
+	char *openapi;	 /* the document's text */
+	json_t *sandbox; /* owned */
 };
 
 /* Where flow's answer to this exchange goes.  The reply is dropped quietly if
@@ -79,6 +80,7 @@ extern const struct schema body_request_create[];
 extern const struct schema body_request_rollback[];
 extern const struct schema body_change[];
 extern const struct schema body_activate[];
+extern const struct schema body_simulate[];
 
 /* One file per surface. */
 void tasks_open(struct http_exchange *x, void *cookie);
@@ -96,6 +98,7 @@ void requests_sign(struct http_exchange *x, void *cookie);
 void requests_adopt(struct http_exchange *x, void *cookie);
 void requests_resolve(struct http_exchange *x, void *cookie);
 void requests_explain(struct http_exchange *x, void *cookie);
+void requests_replay(struct http_exchange *x, void *cookie);
 
 void people_login(struct http_exchange *x, void *cookie);
 void people_whoami(struct http_exchange *x, void *cookie);
@@ -115,6 +118,7 @@ void containments_show(struct http_exchange *x, void *cookie);
 void containments_release(struct http_exchange *x, void *cookie);
 void policy_show(struct http_exchange *x, void *cookie);
 void policy_activate(struct http_exchange *x, void *cookie);
+void policy_simulate(struct http_exchange *x, void *cookie);
 void targets_drill(struct http_exchange *x, void *cookie);
 void targets_discovery(struct http_exchange *x, void *cookie);
 void grants_list(struct http_exchange *x, void *cookie);

@@ -202,8 +202,12 @@ static bool may_see_health(struct api *api, struct http_exchange *x)
 void health_show(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
+	bool details = may_see_health(api, x);
+	json_t *health = flow_health(api->flow, details);
 
-	http_reply_json(x, 200, flow_health(api->flow, may_see_health(api, x)));
+	if (details && api->sandbox)
+		json_set_new(health, "sandbox", json_incref(api->sandbox));
+	http_reply_json(x, 200, health);
 }
 
 void authority_show(struct http_exchange *x, void *cookie)

@@ -146,6 +146,7 @@ static const struct {
 	{ containments_post, body_signed },
 	{ containments_release, body_signed },
 	{ policy_activate, body_activate },
+	{ policy_simulate, body_simulate },
 	{ targets_drill, body_signed },
 	{ signals_post, body_signed },
 	{ exceptions_post, body_signed },

@@ -117,6 +117,16 @@ void requests_show(struct http_exchange *x, void *cookie)
 				  wait_ms, call_reply(x));
 }
 
+void requests_replay(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_request_replay(api->flow, &caller, http_param(x, "id"),
+				    call_reply(x));
+}
+
 void requests_cancel(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;

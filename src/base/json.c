@@ -359,10 +359,11 @@ json_t *json_array_in(const json_t *object, const char *name)
 /* What cannot be said in JSON becomes '?', byte by byte. */
 static json_t *text_value(const char *text)
 {
+	struct slice bytes = slice_str(text);
 	CLEANUP(mem_free_p) char *copy = NULL;
 
-	if (text_is_utf8(slice_str(text)))
-		return json_string(text);
+	if (text_is_utf8(bytes))
+		return json_stringn_nocheck(text, bytes.len);
 	copy = mem_str(text);
 	for (char *p = copy; *p; p++)
 		if ((unsigned char)*p >= 0x80)

@@ -250,11 +250,27 @@ static size_t utf8_len(const uint8_t *ptr, size_t left)
 	return row->more + 1U;
 }
 
+/* Whether the next eight bytes are ASCII and none is NUL, as most text is:
+ * taking 1 from each sets the highest bit of a NUL alone. */
+static bool is_plain(const uint8_t *ptr)
+{
+	const uint64_t high = 0x8080808080808080;
+	uint64_t bytes;
+
+	memcpy(&bytes, ptr, sizeof(bytes));
+	return ((bytes | (bytes - 0x0101010101010101)) & high) == 0;
+}
+
 bool text_is_utf8(struct slice text)
 {
 	for (size_t i = 0; i < text.len;) {
-		size_t len = utf8_len(text.ptr + i, text.len - i);
+		size_t len;
 
+		if (text.len - i >= 8 && is_plain(text.ptr + i)) {
+			i += 8;
+			continue;
+		}
+		len = utf8_len(text.ptr + i, text.len - i);
 		if (len == 0)
 			return false;
 		i += len;

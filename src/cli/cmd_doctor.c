@@ -298,6 +298,45 @@ static void check_connectors(struct doctor *d)
 		check_connector(d, row);
 }
 
+/* ---- what the programs have shut ---- */
+
+static void check_sandbox(struct doctor *d, const char *who,
+			  const json_t *report)
+{
+	const char *why = json_text(report, "why", NULL);
+	long long landlock = (long long)json_int(report, "landlock", 0);
+
+	if (!report)
+		return;
+	if (why)
+		note(d, WARNING, "sandbox", mem_format("%s: %s", who, why),
+		     "its own protection is not whole; see writd.yaml(5)");
+	else if (landlock > 0)
+		note(d, OK, "sandbox",
+		     mem_format("%s: seccomp and Landlock %lld", who, landlock),
+		     NULL);
+	else
+		note(d, OK, "sandbox",
+		     mem_format("%s: seccomp; it may write where its user may, "
+				"for `writable` is not set",
+				who),
+		     NULL);
+}
+
+/* Connectors and keepers of others need not tell. */
+static void check_sandboxes(struct doctor *d)
+{
+	const json_t *own = json_object_in(d->health, "sandbox");
+	const json_t *row;
+	size_t i;
+
+	check_sandbox(d, "writd", own);
+	check_sandbox(d, "keeper", json_object_in(own, "keeper"));
+	json_array_foreach(json_array_in(d->health, "connectors"), i, row)
+		check_sandbox(d, json_text(row, "target", "?"),
+			      json_object_in(row, "sandbox"));
+}
+
 /* ---- trust domains and issuers ---- */
 
 static void check_trust_row(struct doctor *d, const json_t *row)
@@ -564,11 +603,10 @@ static void check_signing(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *d) = {
-	check_config,	 check_policy,	      check_programs,
-	check_data,	 check_keeper_folder, check_daemon,
-	check_keeper,	 check_connectors,    check_open,
-	check_clock,	 check_disk,	      check_versions,
-	check_signing,	 check_trust,	      check_notifications,
+	check_config,	     check_policy,  check_programs, check_data,
+	check_keeper_folder, check_daemon,  check_keeper,   check_connectors,
+	check_sandboxes,     check_open,    check_clock,    check_disk,
+	check_versions,	     check_signing, check_trust,    check_notifications,
 	check_witnesses,
 };
 

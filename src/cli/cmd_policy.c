@@ -1,4 +1,7 @@
-/* writ policy show|check|test|pack|activate. */
+/* writ policy show|check|test|pack|activate|simulate. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -258,4 +261,108 @@ int cmd_policy_activate(struct cli *cli)
 		"  writ policy activate %s\n",
 		name);
 	return CLI_WAITING;
+}
+
+/* ---- simulating ---- */
+
+static const struct output_column changed_columns[] = {
+	{ "LEAF", "index" },	{ "REQUEST", "request" },
+	{ "ACTION", "action" }, { "WAS", "was.route" },
+	{ "NOW", "now.route" }, { "POLICIES NOW", "now.policies" },
+};
+
+static const struct output_column missed_columns[] = {
+	{ "NOT REPLAYED", "index" },
+	{ "REQUEST", "request" },
+	{ "WHY", "why" },
+};
+
+static const struct output_column simulated_rows[] = {
+	{ "Bundle", "bundle" },
+	{ "Decisions", "decisions" },
+	{ "Unchanged", "unchanged" },
+};
+
+/* Sets a member to a number on the command line, if it is there. */
+static int take_number(struct cli *cli, const char *name, json_t *body)
+{
+	const char *text = args_text(&cli->args, name, NULL);
+	char *end = NULL;
+	long long number;
+
+	if (!text)
+		return 0;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno || !*text || *end || number < 0)
+		return error_set(ERR_SYNTAX, "--%s: '%s' is no number", name,
+				 text);
+	json_set_int(body, name, number);
+	return 0;
+}
+
+/* A folder is sent as it stands; anything else names a staged bundle. */
+static int simulate_body(struct cli *cli, json_t **ret_body)
+{
+	static const char *const numbers[] = { "from", "to", "limit" };
+	const char *bundle = args_operand(&cli->args, 0);
+	CLEANUP(json_put_p) json_t *body = json_object();
+	json_t *files = NULL;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		TRY(take_number(cli, numbers[i], body));
+	if (stat(bundle, &st) == 0 && S_ISDIR(st.st_mode)) {
+		TRY(bundle_read(bundle, &files, NULL));
+		json_set_new(body, "files", files);
+	} else {
+		json_set_text(body, "bundle", bundle);
+	}
+	*ret_body = TAKE(body);
+	return 0;
+}
+
+static void show_simulated(struct cli *cli, const json_t *answer)
+{
+	const json_t *missed = json_array_in(answer, "notReplayed");
+	int64_t moved = json_int(answer, "inventoryChanged", 0);
+	int64_t next = json_int(answer, "next", -1);
+
+	output_record(cli->out, answer, simulated_rows,
+		      ARRAY_LEN(simulated_rows));
+	fputc('\n', cli->out);
+	output_table(cli->out, json_array_in(answer, "changed"),
+		     changed_columns, ARRAY_LEN(changed_columns));
+	if (json_array_size(missed)) {
+		fputc('\n', cli->out);
+		output_table(cli->out, missed, missed_columns,
+			     ARRAY_LEN(missed_columns));
+	}
+	if (moved)
+		fprintf(cli->err,
+			"The inventory has changed since %lld of them were "
+			"decided.\n",
+			(long long)moved);
+	if (next >= 0)
+		fprintf(cli->err, "There are more: --from %lld\n",
+			(long long)next);
+}
+
+int cmd_policy_simulate(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(json_put_p) json_t *body = NULL;
+	int code;
+
+	TRY(simulate_body(cli, &body));
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_ask(cli, c, "/v1/policy/simulate", body, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	if (cli->json)
+		output_json(cli->out, a.json);
+	else
+		show_simulated(cli, a.json);
+	return CLI_OK;
 }

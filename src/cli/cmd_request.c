@@ -223,10 +223,48 @@ int cmd_request_show(struct cli *cli)
 	return code;
 }
 
+static const struct output_column replay_rows[] = {
+	{ "Leaf", "index" },	  { "Decided", "was.route" },
+	{ "By", "was.policies" }, { "Bundle", "was.bundle" },
+	{ "Again", "now.route" }, { "By now", "now.policies" },
+};
+
+/* The decision made again; another answer than the one on record is a finding.
+ */
+static int replay(struct cli *cli)
+{
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p)
+	char *path = exchange_path("/v1/requests", args_operand(&cli->args, 0),
+				   "/replay");
+	bool moved;
+	int code;
+
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	exchange_put(cli, a.json, replay_rows, ARRAY_LEN(replay_rows));
+	moved = json_flag(a.json, "inventoryChanged", false);
+	if (moved)
+		fputs("The inventory has changed since it was decided.\n",
+		      cli->err);
+	if (json_flag(a.json, "same", false))
+		return CLI_OK;
+	fprintf(cli->err, "The answer is another one than on record%s.\n",
+		moved ? "; that may be why"
+		      : ", though nothing has changed that it rests on");
+	return CLI_FINDING;
+}
+
 int cmd_request_explain(struct cli *cli)
 {
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	int code;
+
+	if (args_flag(&cli->args, "replay"))
+		return replay(cli);
 
 	TRY(fetch(cli, &a, &code));
 	if (code == CLI_OK)

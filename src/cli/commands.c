@@ -168,6 +168,19 @@ static const struct option_row policy_pack[] = {
 	END,
 };
 
+static const struct option_row policy_simulate[] = {
+	{ "from", 0, "INDEX", .help = "the first leaf to look at (0)" },
+	{ "to", 0, "INDEX", .help = "the leaf to end before (all)" },
+	{ "limit", 0, "N", .help = "decisions to make again (1000)" },
+	END,
+};
+
+static const struct option_row request_explain[] = {
+	{ "replay", 0, NULL,
+	  .help = "make the decision again, from what was kept of it" },
+	END,
+};
+
 static const struct option_row policy_activate[] = {
 	{ "from", 0, "FOLDER",
 	  .help = "the folder that the staged bundle must equal" },
@@ -274,8 +287,8 @@ static const struct command rows[] = {
 	  "List requests" },
 	{ "request", "show", cmd_request_show, NULL, "ID", 1, 1,
 	  "Show a request" },
-	{ "request", "explain", cmd_request_explain, NULL, "ID", 1, 1,
-	  "Say which rules decided it and what would help" },
+	{ "request", "explain", cmd_request_explain, request_explain, "ID", 1,
+	  1, "Say which rules decided it and what would help" },
 	{ "request", "wait", cmd_request_wait, request_wait, "ID", 1, 1,
 	  "Wait for a request's end" },
 	{ "request", "cancel", cmd_request_cancel, NULL, "ID", 1, 1,
@@ -372,6 +385,8 @@ static const struct command rows[] = {
 	  "Write a bundle's folder as a manifest" },
 	{ "policy", "activate", cmd_policy_activate, policy_activate, "NAME", 1,
 	  1, "Let a staged bundle decide" },
+	{ "policy", "simulate", cmd_policy_simulate, policy_simulate, "BUNDLE",
+	  1, 1, "List what another bundle would have decided otherwise" },
 	{ "evidence", "show", cmd_evidence_show, NULL, "INDEX", 1, 1,
 	  "Show a leaf" },
 	{ "evidence", "prove", cmd_evidence_prove, evidence_prove, "INDEX", 1,

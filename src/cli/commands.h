@@ -51,6 +51,7 @@ int cmd_policy_check(struct cli *cli);
 int cmd_policy_test(struct cli *cli);
 int cmd_policy_pack(struct cli *cli);
 int cmd_policy_activate(struct cli *cli);
+int cmd_policy_simulate(struct cli *cli);
 int cmd_target_drill(struct cli *cli);
 int cmd_agent_import(struct cli *cli);
 int cmd_grant_list(struct cli *cli);

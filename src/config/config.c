@@ -68,6 +68,9 @@ static const struct schema outgoing_rows[] = {
 	{ 0 },
 };
 
+static const struct schema folder_row = { "folder", SCHEMA_TEXT, .min = 1,
+					  .max = 4096 };
+
 static const struct schema rows[] = {
 	{ "data", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
 	  .help = "folder of the log and the state" },
@@ -94,6 +97,13 @@ static const struct schema rows[] = {
 	{ "log", SCHEMA_ENUM, .choices = "error|warning|info|debug" },
 	{ "limits", SCHEMA_OBJECT, .rows = limits_rows,
 	  .help = "quotas of each agent that has none of its own" },
+	{ "sandbox", SCHEMA_ENUM, .choices = "off|on|required",
+	  .help = "shut away calls of the kernel that nothing here needs (on); "
+		  "required: end where that cannot be" },
+	{ "writable", SCHEMA_LIST, .max = 64, .rows = &folder_row,
+	  .help = "folders that the keeper and the connectors write to: with "
+		  "it nothing that writd or they do changes any other, but "
+		  "`data`" },
 	{ 0 },
 };
 
@@ -165,6 +175,21 @@ static char **command_of(const json_t *list, const char *file)
 	return command;
 }
 
+/* Paths of a list, from the folder of file; owned, NULL without a list. */
+static char **paths_of(const json_t *list, const char *file)
+{
+	char **paths;
+	const json_t *path;
+	size_t at;
+
+	if (!list)
+		return NULL;
+	paths = mem_array(json_array_size(list) + 1, sizeof(*paths));
+	json_array_foreach(list, at, path)
+		paths[at] = beside(file, json_string_value(path));
+	return paths;
+}
+
 static void fault(json_t *faults, const char *at, const char *detail)
 {
 	json_t *row = json_object();
@@ -234,6 +259,10 @@ static void read_members(struct config *c, const json_t *doc, const char *file)
 	c->limits.record_bytes = json_int(limits, "recordBytes", 0);
 	c->log = LOG_LEVEL_INFO;
 	discard(log_level_parse(json_text(doc, "log", "info"), &c->log));
+	c->sandbox = SANDBOX_ON;
+	discard(sandbox_mode_parse(json_text(doc, "sandbox", "on"),
+				   &c->sandbox));
+	c->writable = paths_of(json_object_get(doc, "writable"), file);
 	c->notify = config_outward_paths(json_object_get(doc, "notify"), file);
 	c->lookups =
 		config_outward_paths(json_object_get(doc, "lookups"), file);
@@ -282,6 +311,7 @@ void config_clear(struct config *c)
 	}
 	free(c->connectors);
 	command_free(c->keeper_command);
+	command_free(c->writable);
 	free(c->keeper_socket);
 	json_decref(c->reach);
 	json_decref(c->notify);

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 
 struct config_connector {
 	char *target;	     /* name of a Target */
@@ -39,6 +40,8 @@ struct config {
 	json_t *lookups; /* the same */
 	char *witnesses; /* policy file of the log's witnesses, or NULL */
 	enum log_level log;
+	enum sandbox_mode sandbox;
+	char **writable; /* folders, NULL-terminated; NULL: not limited */
 };
 
 /*

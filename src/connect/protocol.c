@@ -88,6 +88,15 @@ static const struct schema method_row[] = {
 	END,
 };
 
+/* What it has shut behind itself; base/sandbox.h. */
+static const struct schema sandbox[] = {
+	{ "mode", SCHEMA_ENUM, true, 0, 0, "off|on|required", NULL, NULL },
+	FLAG("seccomp"),
+	{ "landlock", SCHEMA_INT, true, 0, 1000, NULL, NULL, NULL },
+	OPTIONAL_TEXT("why", WORDS_MAX),
+	END,
+};
+
 static const struct schema describe[] = {
 	TEXT("name", NAME_MAX_BYTES),
 	TEXT("version", NAME_MAX_BYTES),
@@ -100,6 +109,7 @@ static const struct schema describe[] = {
 	{ "drill", SCHEMA_OBJECT, false, 0, 0, NULL, drill, NULL },
 	ROWS("drills", SCHEMA_LIST, false, 16, action_drill_row),
 	ROWS("reads", SCHEMA_LIST, false, 16, method_row),
+	ROWS("sandbox", SCHEMA_OBJECT, false, 0, sandbox),
 	END,
 };
 

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "config/bundle.h"
 #include "config/config.h"
 #include "evidence/keeper.h"
@@ -38,6 +39,7 @@ struct daemon {
 	struct flow *flow;
 	struct api *api;
 	struct http_server *http;
+	struct sandbox_state sandbox;
 	int signals;
 	struct loop_watch *signal_watch;
 	struct loop_timer *deadline;
@@ -243,10 +245,20 @@ static int start_flow(struct daemon *d)
 	return flow_open(&config, &d->flow);
 }
 
+/* What health tells: ours, and with "keeper" what that one says; owned. */
+static json_t *sandbox_of_all(const struct daemon *d)
+{
+	json_t *report = sandbox_report(&d->sandbox);
+	json_t *keeper = json_deep_copy(keeper_sandbox(d->keeper));
+
+	json_set_new(report, "keeper", keeper ? keeper : json_null());
+	return report;
+}
+
 static int start_http(struct daemon *d)
 {
 	struct api_config api = { d->flow, d->evidence, d->config.origin,
-				  d->config.audience };
+				  d->config.audience, sandbox_of_all(d) };
 	struct http_config http = {
 		.loop = d->loop,
 		.address = d->config.listen,
@@ -263,8 +275,53 @@ static int start_http(struct daemon *d)
 	return 0;
 }
 
+/* The folder of a Unix socket that is listened on, or NULL; owned. */
+static char *folder_of_socket(const char *listen)
+{
+	const char *slash = strrchr(listen, '/');
+
+	if (strncmp(listen, "unix:", 5) != 0)
+		return NULL;
+	if (!slash)
+		return mem_str(".");
+	return mem_format("%.*s", (int)(slash + 1 - (listen + 5)), listen + 5);
+}
+
+/* Before there are threads or children, for both inherit it.  Where they may
+ * write is limited only if the configuration says which folders they need. */
+static int enter_sandbox(struct daemon *d)
+{
+	const struct config *c = &d->config;
+	CLEANUP(mem_free_p) char *socket = folder_of_socket(c->listen);
+	CLEANUP(mem_free_p) struct sandbox_path *paths = NULL;
+	struct sandbox sandbox = { .mode = c->sandbox,
+				   .profile = SANDBOX_HOST,
+				   .any_path = !c->writable };
+	size_t count = 0;
+
+	while (c->writable && c->writable[count])
+		count++;
+	paths = mem_array(count + 3, sizeof(*paths));
+	for (size_t i = 0; i < count; i++)
+		paths[i] = (struct sandbox_path){ c->writable[i], true };
+	paths[count++] = (struct sandbox_path){ c->data, true };
+	paths[count++] = (struct sandbox_path){ "/dev/null", true };
+	if (socket)
+		paths[count++] = (struct sandbox_path){ socket, true };
+	sandbox.paths = paths;
+	sandbox.path_count = count;
+	TRY(sandbox_enter(&sandbox, &d->sandbox));
+	/* What the database sets aside stays where it may be written. */
+	if (setenv("SQLITE_TMPDIR", c->data, 1) < 0)
+		return error_sys("environment");
+	if (d->sandbox.why[0])
+		log_warning("sandbox", "why=\"%s\"", d->sandbox.why);
+	return 0;
+}
+
 static int start(struct daemon *d)
 {
+	TRY(enter_sandbox(d));
 	TRY(loop_open(&d->loop));
 	TRY(watch_signals(d));
 	TRY(start_transfers(d));

@@ -234,7 +234,10 @@ void evidence_set_trouble(struct evidence *e, unsigned bit, bool on,
 		return;
 	if (on)
 		snprintf(e->trouble_why, sizeof(e->trouble_why), "%s", why);
-	if (e->closing || !e->config.degraded || (!on && e->trouble))
+	/* The wait at the start was not told, and is no reason to stay silent.
+	 */
+	if (e->closing || !e->config.degraded ||
+	    (!on && e->trouble & ~(unsigned)TROUBLE_START))
 		return;
 	e->config.degraded(e->config.cookie, on, on ? e->trouble_why : "");
 }
@@ -352,6 +355,11 @@ uint64_t evidence_committed(const struct evidence *e)
 uint64_t evidence_durable(const struct evidence *e)
 {
 	return e->committed - e->queued;
+}
+
+bool evidence_lacks_keys(const struct evidence *e)
+{
+	return !keeper_has_keys(e->config.keeper);
 }
 
 bool evidence_is_busy(const struct evidence *e)

@@ -140,6 +140,9 @@ void evidence_on_outbox(struct evidence *e, void (*fn)(void *cookie),
 /* True when new work must be refused with "busy" (queue full, no data keys) or
  * because the log is degraded. */
 bool evidence_is_busy(const struct evidence *e);
+/* True when leaves about people whose key is not at hand may not be built now:
+ * what can wait comes again a moment later. */
+bool evidence_lacks_keys(const struct evidence *e);
 bool evidence_is_degraded(const struct evidence *e, const char **ret_why);
 
 /* ---- signed state ---------------------------------------------------------

@@ -62,6 +62,7 @@ struct evidence_keeper {
 	struct note_verifier *verifier; /* owned; of vkey */
 	json_t *jwks;			/* owned; NULL if there is none */
 	json_t *ssh_keys;		/* owned; NULL if there is none */
+	json_t *sandbox;		/* owned; NULL if it tells none */
 	struct checkpoint signed_last;
 	struct data_key pool[POOL_MAX];
 	unsigned pooled, asked;
@@ -201,6 +202,7 @@ static int read_hello(struct evidence_keeper *k, const json_t *result)
 	memcpy(k->signed_last.origin, k->vkey.name,
 	       sizeof(k->signed_last.origin));
 	k->signed_last.size = (uint64_t)size;
+	k->sandbox = json_deep_copy(json_object_in(result, "sandbox"));
 	return 0;
 }
 
@@ -559,6 +561,7 @@ void keeper_close(struct evidence_keeper *k)
 	note_verifier_free(k->verifier);
 	json_decref(k->jwks);
 	json_decref(k->ssh_keys);
+	json_decref(k->sandbox);
 	while (k->first) {
 		struct question *next = k->first->next;
 
@@ -572,6 +575,11 @@ void keeper_close(struct evidence_keeper *k)
 const struct note_vkey *keeper_vkey(const struct evidence_keeper *k)
 {
 	return &k->vkey;
+}
+
+const json_t *keeper_sandbox(const struct evidence_keeper *k)
+{
+	return k->sandbox;
 }
 
 const json_t *keeper_jwks(const struct evidence_keeper *k)

@@ -45,6 +45,10 @@ void keeper_sign(struct evidence_keeper *k, uint64_t size,
 		 void (*fn)(void *cookie, struct slice note, const char *why),
 		 void *cookie);
 
+/* What it says it has shut behind itself, as sandbox_report() has it; borrowed,
+ * NULL for a keeper that says nothing. */
+const json_t *keeper_sandbox(const struct evidence_keeper *k);
+
 /* The public keys that verify what the keeper issues: a JWK Set, and {"keys":
  * [lines for TrustedUserCAKeys]}.  The last of each is in use.  Borrowed; NULL
  * for a keeper that issues nothing. */

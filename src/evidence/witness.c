@@ -360,6 +360,7 @@ static void store_line(struct peer *p)
 	t->cookie = p;
 	p->writing = true;
 	e->queued++;
+	e->committed++;
 	writer_put(e->writer, t);
 }
 

@@ -14,8 +14,9 @@
 #include "store/erase.h"
 
 enum {
-	FULL_RETRY_MS = 500,   /* between tries on a full disk */
-	FULL_CLOSE_TRIES = 10, /* when closing; then the process ends */
+	FULL_RETRY_MS = 500,	    /* between tries on a full disk */
+	FULL_CLOSE_TRIES = 10,	    /* when closing; then the process ends */
+	SCRUB_RETRY_MS = 30 * 1000, /* it writes the whole database */
 	EXPIRE_EVERY_MS = 10 * 1000,
 	EXPIRE_MAX = 256, /* rows at once */
 };
@@ -41,6 +42,8 @@ struct writer {
 	bool runs;
 	/* of the thread alone */
 	int64_t expired_ms;
+	int64_t scrub_ms;	/* not tried before */
+	struct list unscrubbed; /* durable; told after the next scrub */
 	bool has_ballast;
 
 	pthread_mutex_t lock; /* guards the rest */
@@ -298,23 +301,45 @@ static bool wants_scrub(const struct list *batch)
 	return false;
 }
 
-/* Space, or a reader that is in its way, is waited for: who erases is told when
- * it is true. */
-static void scrub(struct writer *w)
+/* Takes out of a batch what is told only once the files were rewritten. */
+static void keep_scrubs(struct writer *w, struct list *batch)
 {
-	for (unsigned tries = 0;; tries++) {
-		int r = store_scrub(w->store);
+	struct list rest;
 
-		if (r == 0)
-			return;
-		if (r != ERR_LIMIT && r != ERR_BUSY)
-			die();
-		if (r == ERR_LIMIT) {
-			free_ballast(w);
-			set_full(w, true);
-		}
-		await_space(w, tries);
+	if (!wants_scrub(batch))
+		return;
+	list_init(&rest);
+	while (batch->first) {
+		struct evidence_txn *t = batch->first;
+
+		batch->first = t->next;
+		list_put(t->scrubs ? &w->unscrubbed : &rest, t);
 	}
+	w->scrub_ms = 0;
+	list_init(batch);
+	list_append(batch, &rest);
+}
+
+/* Space, or a reader that is in its way, is waited for, and meanwhile the log
+ * goes on: who erases is told when it is true. */
+static void scrub(struct writer *w, struct list *done)
+{
+	int64_t now = clock_boot_ms();
+	int r;
+
+	if (!w->unscrubbed.first || now < w->scrub_ms)
+		return;
+	r = store_scrub(w->store);
+	if (r == 0) {
+		if (!done->first)
+			list_init(done);
+		list_append(done, &w->unscrubbed);
+		list_init(&w->unscrubbed);
+		return;
+	}
+	if (r != ERR_LIMIT && r != ERR_BUSY)
+		die();
+	w->scrub_ms = now + (r == ERR_BUSY ? FULL_RETRY_MS : SCRUB_RETRY_MS);
 }
 
 static void report_batch(struct writer *w, const struct list *batch)
@@ -325,15 +350,21 @@ static void report_batch(struct writer *w, const struct list *batch)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* The next batch; empty at the end, or to look after the ballast. */
+/* What is to be tried again though nothing is queued. */
+static bool has_chores(const struct writer *w)
+{
+	return !w->has_ballast || w->unscrubbed.first;
+}
+
+/* The next batch; empty at the end, or to look after chores. */
 static bool next_batch(struct writer *w, struct list *ret_batch)
 {
 	bool goes_on;
 
 	pthread_mutex_lock(&w->lock);
-	if (!w->queue.first && !w->closing && !w->has_ballast)
+	if (!w->queue.first && !w->closing && has_chores(w))
 		wait_ms(w, FULL_RETRY_MS);
-	while (!w->queue.first && !w->closing && w->has_ballast)
+	while (!w->queue.first && !w->closing && !has_chores(w))
 		pthread_cond_wait(&w->changed, &w->lock);
 	*ret_batch = list_take(&w->queue, WRITER_BATCH_MAX);
 	goes_on = ret_batch->first || !w->closing;
@@ -349,10 +380,11 @@ static void *run(void *cookie)
 	while (next_batch(w, &batch)) {
 		if (batch.first) {
 			write_durably(w, &batch);
-			if (wants_scrub(&batch))
-				scrub(w);
-			report_batch(w, &batch);
+			keep_scrubs(w, &batch);
 		}
+		scrub(w, &batch);
+		if (batch.first)
+			report_batch(w, &batch);
 		make_ballast(w);
 		set_full(w, !w->has_ballast);
 	}
@@ -393,6 +425,7 @@ int writer_open(struct loop *loop, struct store *store, const char *folder,
 	w->cookie = cookie;
 	w->wake = mem_new(struct wake);
 	w->wake->writer = w;
+	list_init(&w->unscrubbed);
 	list_init(&w->put);
 	list_init(&w->queue);
 	list_init(&w->done);
@@ -450,6 +483,7 @@ void writer_close(struct writer *w)
 		w->wake->writer = NULL;
 	else
 		free(w->wake);
+	list_free(&w->unscrubbed);
 	list_free(&w->done);
 	store_close(w->store);
 	pthread_cond_destroy(&w->changed);

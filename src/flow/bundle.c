@@ -25,7 +25,16 @@ static json_t *files_of(const json_t *spec)
 	return files;
 }
 
-static int build(const json_t *spec, struct policy_bundle **ret)
+void policy_spec_digest(const json_t *spec, char text[DIGEST_TEXT_LEN])
+{
+	CLEANUP(json_put_p) json_t *files = files_of(spec);
+	CLEANUP(mem_free_p) char *canonical = json_canonical(files);
+	struct digest digest = digest_of(slice_str(canonical));
+
+	digest_format(&digest, text);
+}
+
+int policy_build(const json_t *spec, struct policy_bundle **ret)
 {
 	CLEANUP(json_put_p) json_t *files = files_of(spec);
 	CLEANUP(json_put_p) json_t *faults = NULL;
@@ -125,7 +134,7 @@ int policy_load(struct flow *f, const char *name, const json_t *spec)
 {
 	struct policy_bundle *bundle = NULL;
 
-	TRY(build(spec, &bundle));
+	TRY(policy_build(spec, &bundle));
 	use(f, name, bundle);
 	policy_relink(f);
 	return 0;
@@ -142,7 +151,7 @@ static char *bundle_fault(struct flow *f, const json_t *spec,
 	CLEANUP(json_put_p) json_t *entities = inventory_entities(f->inventory);
 	const json_t *fault;
 
-	if (build(spec, ret_bundle) < 0)
+	if (policy_build(spec, ret_bundle) < 0)
 		return mem_str(error_message());
 	if (policy_world_build(*ret_bundle, entities, ret_world) < 0)
 		return mem_format("the inventory does not fit its schema: %s",
@@ -340,23 +349,17 @@ static json_t *staged_bundles(const struct flow *f)
 	json_object_foreach(
 		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
 		manifest) {
-		CLEANUP(json_put_p) json_t *files = NULL;
-		CLEANUP(mem_free_p) char *text = NULL;
-		char digest_text[DIGEST_TEXT_LEN];
-		struct digest digest;
+		char digest[DIGEST_TEXT_LEN];
 		json_t *row;
 
 		if (strcmp(json_text(manifest, "kind", ""), "PolicyBundle"))
 			continue;
 		row = json_object();
-		files = files_of(json_object_get(manifest, "spec"));
-		text = json_canonical(files);
-		digest = digest_of(slice_str(text));
-		digest_format(&digest, digest_text);
+		policy_spec_digest(json_object_get(manifest, "spec"), digest);
 		json_set_text(row, "name",
 			      json_text(json_object_get(manifest, "metadata"),
 					"name", ""));
-		json_set_text(row, "digest", digest_text);
+		json_set_text(row, "digest", digest);
 		json_array_append_new(staged, row);
 	}
 	return staged;

@@ -788,6 +788,7 @@ int inventory_swap(struct flow *f, struct inventory *owned)
 		TRY(policy_world_build(f->bundle, entities, &world));
 	policy_world_unref(f->world);
 	f->world = world;
+	replay_note_world(f, entities);
 	inventory_unref(f->inventory);
 	f->inventory = TAKE(inv);
 	if (inventory_administrators(f->inventory) >= 2)

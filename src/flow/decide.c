@@ -25,6 +25,7 @@ void decided_clear(struct decided *d)
 {
 	json_decref(d->decision);
 	json_decref(d->facts);
+	json_decref(d->lacks);
 	*d = (struct decided){ 0 };
 }
 
@@ -614,8 +615,8 @@ static json_t *merge_missing(const json_t *requires, const json_t *lacks)
 	return missing;
 }
 
-static size_t members_of(void *cookie, const char *group, const char **names,
-			 size_t max)
+size_t decide_members(void *cookie, const char *group, const char **names,
+		      size_t max)
 {
 	const struct flow *f = cookie;
 
@@ -650,7 +651,7 @@ static int ask_policy(const struct question *q, const json_t *ask,
 		      struct policy_verdict *ret)
 {
 	CLEANUP(ask_typed_clear) struct ask_typed typed;
-	struct policy_people people = { members_of, q->flow };
+	struct policy_people people = { decide_members, q->flow };
 	bool complete =
 		ask_typed_init(&typed, q->action->name, &q->ask_task,
 			       &q->resource, &q->gathered->facts,
@@ -817,6 +818,8 @@ void decide(struct flow *f, const struct task *task, const json_t *doc,
 		ret->ttl_s = json_int(doc, "ttlSeconds", 0);
 	if (ret->route != ROUTE_DENY)
 		json_set_int(ret->decision, "ttlSeconds", ret->ttl_s);
+	if (json_array_size(g.lacks))
+		ret->lacks = json_incref(g.lacks);
 	keep_facts(&g, ret);
 	gathered_clear(&g);
 }

@@ -397,7 +397,13 @@ static void step_planned(void *cookie, const struct connector_result *p)
 	struct drill *d = cookie;
 	struct flow *f = d->flow;
 
-	if (p->status == CONNECT_OK) {
+	if (p->status == CONNECT_OK && plan_is_too_large(p->json)) {
+		note_step(d, "too large");
+		if (d->step == 0)
+			drill_finish(d, false, "the plan is too large");
+		else
+			clean_up(d, "the plan is too large");
+	} else if (p->status == CONNECT_OK) {
 		step_found(d, p->json);
 	} else if (d->step == 0 ||
 		   (p->status == CONNECT_REFUSED && is_gone(p->reason))) {

@@ -342,6 +342,20 @@ void effect_run(struct flow *f, const struct effect_order *order)
 				     e);
 }
 
+/* ---- what a target showed ---- */
+
+enum { OBSERVED_MAX = 64 * 1024 }; /* bytes kept of it */
+
+void observed_keep(json_t *to, json_t *observed)
+{
+	if (!observed)
+		return;
+	if (json_dumpb(observed, NULL, 0, JSON_COMPACT) <= OBSERVED_MAX)
+		json_object_set(to, "observed", observed);
+	else
+		json_set_text(to, "observed", "too large to keep");
+}
+
 /* ---- reading alone ---- */
 
 struct reading {

@@ -477,11 +477,12 @@ static void load_done(void *cookie)
 	scrubbed(cookie);
 }
 
-static void mark_scrub(struct evidence_txn *t)
+static void mark_scrub(struct evidence_txn *t, bool is_human)
 {
 	CLEANUP(json_put_p) json_t *doc = json_object();
 
 	json_set_text(doc, "id", scrub_id);
+	json_set_flag(doc, "human", is_human);
 	evidence_put(t, NOUN_SETTING, scrub_id, doc);
 }
 
@@ -576,7 +577,8 @@ static void erase_now(struct flow *f, const struct subject *subject,
 	CLEANUP(mem_free_p) char *setting = setting_id(subject->text);
 	const struct evidence_subject gone = {
 		.subject = subject->text,
-		.caller = subject->name,
+		/* Keys of calls are of agents alone. */
+		.caller = subject->is_human ? NULL : subject->name,
 		.human = subject->is_human ? subject->name : NULL,
 	};
 	struct erasing *e = mem_new(struct erasing);
@@ -591,7 +593,7 @@ static void erase_now(struct flow *f, const struct subject *subject,
 	signed_put(f, t, s);
 	put_finds(t, finds, &leaf);
 	evidence_delete(t, NOUN_SETTING, setting);
-	mark_scrub(t);
+	mark_scrub(t, subject->is_human);
 	evidence_erase(t, &gone);
 	json_object_del(f->erasures, subject->text);
 	forget(f, subject);
@@ -697,6 +699,8 @@ void erasure_load(struct flow *f, json_t *doc)
 	if (strcmp(id, scrub_id) != 0)
 		return;
 	/* A stop came between an erasure and the rewriting of the files. */
+	if (json_flag(doc, "human", true))
+		drop_beginning(f);
 	t = evidence_begin(f->evidence);
 	evidence_scrub(t);
 	evidence_commit(t, load_done, f);

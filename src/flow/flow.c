@@ -549,9 +549,10 @@ void flow_close(struct flow *f)
 	loop_timer_end(f->tick);
 	loop_timer_end(f->freeze);
 	loop_timer_end(f->look);
-	notify_close(f->notifier);
+	notify_close(TAKE(f->notifier));
 	free_targets(f);
 	readings_drop(f);
+	replaying_free(f);
 	drills_free(f);
 	free_requests(f);
 	FREE_ALL(f->tasks, struct task, task_free);

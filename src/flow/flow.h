@@ -266,6 +266,19 @@ void flow_inventory_list(struct flow *f, const struct caller *caller,
 			 struct reply_to reply);
 void flow_policy(struct flow *f, const struct caller *caller,
 		 struct reply_to reply);
+/*
+ * Makes past decisions again with another bundle, for administrators and
+ * auditors; a leaf says that their facts were read.
+ *
+ * body: {"bundle": name of a staged one, or "files": as in a PolicyBundle;
+ *   "from"?, "to"?: leaves, "limit"?: decisions}, checked for shape.
+ */
+void flow_simulate(struct flow *f, const struct caller *caller,
+		   const json_t *body, struct reply_to reply);
+/* Makes the last decision of a request again, with the bundle that made it. */
+void flow_request_replay(struct flow *f, const struct caller *caller,
+			 const char *request, struct reply_to reply);
+enum { SIMULATE_MAX = 1000 }; /* decisions of one call */
 void flow_leaf(struct flow *f, const struct caller *caller, uint64_t index,
 	       struct reply_to reply);
 

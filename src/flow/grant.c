@@ -188,6 +188,7 @@ void grant_free(struct grant *g)
 	for (unsigned i = 0; i < g->hold_count; i++)
 		holding_drop(g->flow, g->holds[i].by, g);
 	free(g->holds);
+	free(g->target);
 	json_decref(g->doc);
 	free(g);
 }
@@ -269,7 +270,8 @@ static void timer_fired(void *cookie)
 	grant_doc(g);
 	/* Their tasks wait for the end of what they held. */
 	remember_holders(g, NULL);
-	drop_expired_holders(g, clock_wall_ms());
+	/* The timer was of the last end, by a clock that nobody steps. */
+	drop_expired_holders(g, last_end_ms(g));
 	grant_release(g, NULL, grant_why_expired);
 }
 
@@ -321,6 +323,7 @@ static struct grant *grant_new(struct flow *f, json_t *owned_doc)
 
 	g->flow = f;
 	g->doc = owned_doc;
+	g->target = mem_str(json_text(owned_doc, "target", ""));
 	snprintf(g->id, sizeof(g->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->grants, g->id, g);
 	map_put(f->unfolded, g->id, g);
@@ -460,8 +463,7 @@ static void record_ended(struct grant *g, struct evidence_txn *t,
 	json_set_text(private, "resource", json_text(g->doc, "resource", ""));
 	json_object_set(private, "parameters",
 			json_object_get(g->doc, "parameters"));
-	if (observed)
-		json_object_set(private, "observed", observed);
+	observed_keep(private, observed);
 	json_set_text(fields, "effect", effect);
 	json_set_text(fields, "why", json_text(g->doc, "why", ""));
 	json_set_text(fields, "request", json_text(g->doc, "request", ""));
@@ -708,7 +710,7 @@ static void leave_line(struct target *t, struct grant *g)
 
 static struct target *target_of(const struct grant *g)
 {
-	return map_get(g->flow->targets, json_text(g->doc, "target", ""));
+	return map_get(g->flow->targets, g->target);
 }
 
 static void begin_end(struct target *t, struct grant *g)

@@ -240,19 +240,15 @@ static bool ends_task(const json_t *ids, const struct task *t)
 	return false;
 }
 
-static bool ends_grant(const json_t *ids, struct grant *g)
+static bool ends_grant(const json_t *ids, const struct grant *g)
 {
-	const json_t *doc = grant_doc(g);
-	const json_t *holder;
-	size_t at;
-
-	if (has(ids, "Target", json_text(doc, "target", "")))
+	if (has(ids, "Target", g->target))
 		return true;
-	json_array_foreach(json_object_get(doc, "holders"), at, holder) {
-		if (has(ids, "Agent", json_text(holder, "agent", "")))
+	for (unsigned i = 0; i < g->hold_count; i++) {
+		if (has(ids, "Agent", g->holds[i].by->agent))
 			return true;
 	}
-	return has(ids, "Agent", json_text(doc, "agent", ""));
+	return false;
 }
 
 static bool ends_request(const json_t *ids, const struct request *r)
@@ -342,6 +338,33 @@ void prune_load(struct flow *f, json_t *doc)
 		json_object_set(f->leaving, json_string_value(id), doc);
 }
 
+/* True if it was there. */
+static bool drop_name(json_t *doc, const char *member, const char *id)
+{
+	json_t *names = json_object_get(doc, member);
+	size_t before = json_array_size(names);
+
+	for (size_t at = before; at > 0; at--) {
+		if (!strcmp(json_string_value(json_array_get(names, at - 1)),
+			    id))
+			json_array_remove(names, at - 1);
+	}
+	return json_array_size(names) < before;
+}
+
+/* Who was to end without leaving, an orphan, has somebody again. */
+static void spare(struct flow *f, struct evidence_txn *t, const char *id)
+{
+	const char *leaver;
+	json_t *doc;
+
+	json_object_foreach(f->leaving, leaver, doc) {
+		if (drop_name(doc, "ending", id))
+			evidence_put(t, NOUN_CHANGE, json_text(doc, "id", ""),
+				     doc);
+	}
+}
+
 void prune_come_back(struct flow *f, struct evidence_txn *t,
 		     const json_t *manifests)
 {
@@ -353,20 +376,12 @@ void prune_come_back(struct flow *f, struct evidence_txn *t,
 	json_array_foreach(manifests, at, manifest) {
 		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
 		json_t *doc = json_object_get(f->leaving, id);
-		json_t *rest;
-		const json_t *one;
-		size_t i;
 
+		spare(f, t, id);
 		if (!doc)
 			continue;
-		rest = json_array();
-		json_array_foreach(json_object_get(doc, "leaving"), i, one) {
-			if (strcmp(json_string_value(one), id) != 0)
-				json_array_append(rest,
-						  (json_t *)(uintptr_t)one);
-		}
-		json_set_new(doc, "leaving", rest);
-		if (!json_array_size(rest))
+		discard(drop_name(doc, "leaving", id));
+		if (!json_array_size(json_object_get(doc, "leaving")))
 			json_set_text(doc, "state", "applied");
 		evidence_put(t, NOUN_CHANGE, json_text(doc, "id", ""), doc);
 		json_object_del(f->leaving, id);

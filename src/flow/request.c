@@ -351,14 +351,30 @@ bool request_has_expired(const struct request *r)
 
 /* ---- withdrawing ---- */
 
+static void withdraw_again(void *cookie)
+{
+	struct request *r = cookie;
+
+	r->reread = NULL;
+	if (!r->flow->closing)
+		request_withdraw(r, r->cancelled_why);
+}
+
 void request_withdraw(struct request *r, const char *why)
 {
 	r->cancelled = true;
-	if (r->busy || r->untaken || request_state_is_end(r->state))
+	r->cancelled_why = why;
+	if (r->busy || r->untaken || request_state_is_end(r->state) ||
+	    (r->state != REQUEST_WAITING && r->state != REQUEST_PLANNING &&
+	     r->state != REQUEST_REPLANNING))
 		return;
-	if (r->state == REQUEST_WAITING || r->state == REQUEST_PLANNING ||
-	    r->state == REQUEST_REPLANNING)
+	if (!evidence_lacks_keys(r->flow->evidence)) {
 		request_close(r, REQUEST_EVENT_CANCEL, "cancelled", why);
+		return;
+	}
+	/* One of a great many: it arms no more, and is recorded in its turn. */
+	loop_timer_end(r->reread);
+	r->reread = loop_timer(r->flow->loop, TAKE_UP_MS, withdraw_again, r);
 }
 
 /* One that has ended is cancelled already, or can no longer be. */

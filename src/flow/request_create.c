@@ -376,7 +376,8 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 	}
 	task = bound_task(f, caller, json_text(doc, "task", ""), reply);
 	if (!task || answered_as_wrong(f, doc, task, reply) ||
-	    quota_rate_over(f, caller->name, reply)) {
+	    quota_rate_over(f, caller->name, reply) ||
+	    quota_requests_over(f, caller->name, reply)) {
 		json_decref(doc);
 		return;
 	}

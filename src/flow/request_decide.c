@@ -48,8 +48,9 @@ void request_decision_leaf(struct request *r, struct evidence_txn *t,
 {
 	CLEANUP(mem_free_p) char *subject = request_subject(r);
 	CLEANUP(json_put_p) json_t *asked = request_view(r->doc);
+	CLEANUP(json_put_p) json_t *facts = replay_facts(r->flow, d);
 	struct evidence_part parts[] = { { subject, asked },
-					 { subject, d->facts } };
+					 { subject, facts } };
 	struct leaf_ref leaf;
 
 	must(evidence_leaf(t, LEAF_DECISION, r->id, decision_fields(r, d),

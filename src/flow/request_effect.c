@@ -239,22 +239,6 @@ static void settle_by_reading(struct request *r, struct evidence_txn *t)
 		r->to_read = mem_str(g->id);
 }
 
-enum { OBSERVED_MAX = 64 * 1024 }; /* bytes kept of what a target showed */
-
-/* A connector cannot make an outcome too large to record. */
-static void keep_observed(json_t *outcome, json_t *observed)
-{
-	CLEANUP(mem_free_p) char *text = NULL;
-
-	if (!observed)
-		return;
-	text = json_canonical(observed);
-	if (strlen(text) <= OBSERVED_MAX)
-		json_object_set(outcome, "observed", observed);
-	else
-		json_set_text(outcome, "observed", "too large to keep");
-}
-
 static void record_outcome(struct request *r, enum request_event event,
 			   const char *effect, const char *detail,
 			   json_t *observed, enum leaf_kind kind)
@@ -270,7 +254,7 @@ static void record_outcome(struct request *r, enum request_event event,
 	request_step(r, event);
 	json_set_text(outcome, "effect", effect);
 	json_set_text(outcome, "detail", detail);
-	keep_observed(outcome, observed);
+	observed_keep(outcome, observed);
 	json_set_new(r->doc, "outcome", outcome);
 	json_set_text(fields, "effect", effect);
 	json_set_text(fields, "state", request_state_name(r->state));

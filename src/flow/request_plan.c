@@ -348,7 +348,7 @@ static void try_again(struct request *r)
 	r->reread = loop_timer(r->flow->loop, RESUME_MS, request_resume, r);
 }
 
-static bool is_too_large(const json_t *found)
+bool plan_is_too_large(const json_t *found)
 {
 	CLEANUP(mem_free_p) char *text = json_canonical(found);
 
@@ -379,7 +379,7 @@ static void plan_done(void *cookie, const struct connector_result *p)
 	else if (r->cancelled || fault)
 		request_close(r, REQUEST_EVENT_CANCEL, "cancelled",
 			      fault ? fault : "withdrawn");
-	else if (p->status == CONNECT_OK && is_too_large(p->json))
+	else if (p->status == CONNECT_OK && plan_is_too_large(p->json))
 		request_close(r, REQUEST_EVENT_GIVE_UP, "too-large",
 			      "The plan concerns more than people can review.");
 	else if (p->status == CONNECT_OK)

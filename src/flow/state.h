@@ -72,7 +72,8 @@ struct request {
 	char *key;   /* owned copies that acting points to */
 	char *route;
 	bool cancelled; /* to be withdrawn as soon as it is not busy */
-	bool untaken;	/* loaded, and not yet taken up again */
+	const char *cancelled_why; /* static */
+	bool untaken;		   /* loaded, and not yet taken up again */
 };
 
 /* A task and the grants it holds or held; lives as long as it has any. */
@@ -92,6 +93,7 @@ struct grant {
 	struct flow *flow;
 	char id[40];
 	json_t *doc;		  /* NULL while folded: see grant_doc() */
+	char *target;		  /* owned: its name */
 	struct loop_timer *timer; /* next end or retry; NULL if none */
 	struct grant_hold {
 		struct holding *by;
@@ -124,6 +126,8 @@ struct flow {
 	struct policy_world *world;
 	char bundle_name[64];
 	char bundle_digest[DIGEST_TEXT_LEN];
+	char world_digest[DIGEST_TEXT_LEN]; /* of the inventory's entities */
+	struct replaying *replaying;	    /* past decisions, or NULL */
 	bool bootstrap_over; /* two administrators have been there once */
 	struct trust *trust;
 	struct svid_cache *svids;
@@ -286,6 +290,8 @@ void request_drop(struct request *r);
 /* Ends a request with a leaf and tells it. */
 void request_close(struct request *r, enum request_event event,
 		   const char *cause, const char *detail);
+/* Whether a connector's plan is more than is shown to people and kept. */
+bool plan_is_too_large(const json_t *found);
 /* Plans; afterwards decides. */
 void request_plan(struct request *r);
 /* Withdraws it unless something is in flight. */
@@ -307,6 +313,7 @@ struct decided {
 	enum route route;
 	json_t *decision; /* owned: the "decision" member of the document */
 	json_t *facts;	  /* owned: the ask that was decided, and its texts */
+	json_t *lacks; /* owned: evidence the class demands in vain, or NULL */
 	int64_t ttl_s;
 };
 void decided_clear(struct decided *d);
@@ -319,6 +326,9 @@ void decided_clear(struct decided *d);
  */
 void decide(struct flow *f, const struct task *task, const json_t *doc,
 	    const json_t *found, struct decided *ret);
+/* Members of a group: policy_members_fn with a flow as its cookie. */
+size_t decide_members(void *cookie, const char *group, const char **names,
+		      size_t max);
 /* Who gains by found, who owns them; fills arrays (owned). */
 void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 		   json_t **ret_humans, json_t **ret_agents,
@@ -392,6 +402,9 @@ void effect_run(struct flow *f, const struct effect_order *order);
 void effect_read(struct flow *f, const char *target, const char *plan,
 		 void (*done)(void *cookie, int present, json_t *observed),
 		 void *cookie);
+/* Keeps what a target showed in a document, NULL for nothing; a connector
+ * cannot make one too large to record. */
+void observed_keep(json_t *to, json_t *observed);
 /* One thing less in flight: closing may go on. */
 void effect_settled(struct flow *f);
 /* Forgets readings nobody answers any more. */
@@ -612,6 +625,12 @@ json_t *change_row(const struct inventory *inv, const json_t *manifest);
 bool is_bootstrap(const struct flow *f);
 /* Exchanges the snapshot and what follows from it: trust, world, links. */
 MUST_USE int inventory_swap(struct flow *f, struct inventory *owned);
+/* Builds the bundle of a PolicyBundle's spec.  Errors: ERR_SYNTAX with the
+ * first fault. */
+MUST_USE int policy_build(const json_t *spec,
+			  struct policy_bundle **ret_bundle);
+/* The digest of the bundle of a PolicyBundle's spec. */
+void policy_spec_digest(const json_t *spec, char text[DIGEST_TEXT_LEN]);
 MUST_USE int policy_load(struct flow *f, const char *name, const json_t *spec);
 /* Keeps the active bundle as it is, apart from what is staged by its name. */
 void policy_put(struct flow *f, struct evidence_txn *t, const json_t *spec);
@@ -655,6 +674,16 @@ MUST_USE int people_leaves(struct evidence_txn *t, const json_t *manifests,
 /* A setting that an erasure left: one that waits for its second signature, or
  * one whose files have not been rewritten. */
 void erasure_load(struct flow *f, json_t *doc);
+
+/* ---- simulate.c: past decisions made again ---- */
+
+/* What a decision's leaf keeps, sealed, so that it can be made again: the ask
+ * with what it does not say itself; owned. */
+json_t *replay_facts(const struct flow *f, const struct decided *d);
+/* Notes which inventory decides from now on.  entities: of all of it. */
+void replay_note_world(struct flow *f, const json_t *entities);
+/* Ends what is under way, without an answer. */
+void replaying_free(struct flow *f);
 
 /* ---- flow.c ---- */
 

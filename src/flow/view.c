@@ -11,8 +11,9 @@
 #include "notify/notify.h"
 
 enum {
-	BATCH = 256,	 /* documents read at a time */
-	BATCHES_MAX = 8, /* for one page */
+	BATCH = 256,	      /* documents read at a time */
+	BATCHES_MAX = 8,      /* for one page */
+	PAGE_BYTES = 8 << 20, /* a page ends after it has as much */
 };
 
 static bool reads_all(const struct flow *f, const struct caller *caller)
@@ -291,7 +292,8 @@ struct listing {
 	const struct page *page;
 	unsigned limit;
 	json_t *rows;
-	char *after; /* owned: the last id that was looked at */
+	size_t bytes; /* of what the rows were made from */
+	char *after;  /* owned: the last id that was looked at */
 };
 
 /* Takes one batch; false once there is nothing more to look at, or the page is
@@ -302,8 +304,10 @@ static bool take_batch(struct listing *l, json_t *docs, bool *ret_over)
 	size_t at;
 
 	json_array_foreach(docs, at, doc) {
-		if (json_array_size(l->rows) >= l->limit)
+		if (json_array_size(l->rows) >= l->limit ||
+		    l->bytes >= PAGE_BYTES)
 			return false;
+		l->bytes += json_dumpb(doc, NULL, 0, JSON_COMPACT);
 		free(l->after);
 		l->after = mem_str(json_text(doc, "id", ""));
 		if (l->view == VIEW_CONTAINMENT)
@@ -569,6 +573,15 @@ void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 
 /* ---- health ---- */
 
+/* What a connector says it has shut behind itself, or null; owned. */
+static json_t *sandbox_of(const struct connector *c)
+{
+	json_t *told = json_deep_copy(
+		json_object_in(connector_describe(c), "sandbox"));
+
+	return told ? told : json_null();
+}
+
 static json_t *connectors_json(const struct flow *f)
 {
 	json_t *list = json_array();
@@ -585,6 +598,7 @@ static json_t *connectors_json(const struct flow *f)
 				      connector_is_up(t->reader));
 		json_set_text(row, "why", t->up ? NULL : t->why);
 		json_set_text(row, "build", connector_build(t->connector));
+		json_set_new(row, "sandbox", sandbox_of(t->connector));
 		json_array_append_new(list, row);
 	}
 	return list;

@@ -9,6 +9,12 @@
 
 enum { REPLY_MAX = 64 << 20 }; /* bytes; what is listed is limited by flow */
 
+static const char too_large[] =
+	"{\"type\":\"urn:writ:problem:answer-too-large\","
+	"\"title\":\"Internal Server Error\",\"status\":500,"
+	"\"detail\":\"The answer is too large; ask for less of it.\","
+	"\"code\":\"answer-too-large\"}";
+
 /* The request. */
 
 const char *http_method(const struct http_exchange *x)
@@ -222,9 +228,14 @@ static void reply_json(struct http_exchange *x, unsigned status,
 	CLEANUP(json_put_p) json_t *owned = value;
 	struct buf text = BUF_INIT(REPLY_MAX);
 	size_t len;
-	int r = json_put_compact(&text, owned);
 
-	assert(r == 0 && !text.overflow); /* made by ourselves */
+	/* What is kept may be more than one answer can be. */
+	if (json_put_compact(&text, owned) < 0 || text.overflow) {
+		buf_clear(&text);
+		status = 500;
+		type = "application/problem+json";
+		buf_put_str(&text, too_large);
+	}
 	len = text.len;
 	reply(x, status, type,
 	      MHD_create_response_from_buffer(len, buf_take_text(&text),

@@ -172,10 +172,10 @@ MUST_USE int policy_decide_typed(const struct policy_bundle *b,
  * facts: the ask as it was kept with the decision.
  * decided: what was decided, {"route"?, "policies"?: [ids or {"id"}]}.
  * ret_replay: owned {"decision": "allow|pending|deny", "policies": [ids],
- *   "errors"?, "requires"?, "shadow"?, "route", "was": route, "changed": bool}.
- *   The route is what the decision comes to: deny, approval, auto, recommend; a
- *   time that must be lowered first is lowered, as when a request is decided.
- *   It is "changed" if the route is another one.
+ *   "errors"?, "requires"?, "shadow"?, "route", "was": route, "changed": bool,
+ *   "ttl"?}.  The route is what the decision comes to: deny, approval, auto,
+ *   recommend; a time that must be lowered first is lowered, as when a request
+ *   is decided: it is "ttl" then.  It is "changed" if the route is another one.
  * Errors: ERR_SYNTAX for facts the bundle's schema does not know: the replay
  *   then is a deny.
  */

@@ -73,6 +73,7 @@ int policy_replay(const struct policy_bundle *b, const struct policy_world *w,
 {
 	CLEANUP(json_put_p)
 	json_t *ask = json_incref((json_t *)(uintptr_t)facts);
+	CLEANUP(json_put_p) json_t *lowered = NULL;
 	CLEANUP(policy_verdict_clear) struct policy_verdict v = { 0 };
 	int r = 0;
 
@@ -88,7 +89,11 @@ int policy_replay(const struct policy_bundle *b, const struct policy_world *w,
 		shorter = with_ttl(ask, longest);
 		json_decref(ask);
 		ask = shorter;
+		json_decref(lowered);
+		lowered = json_string(longest);
 	}
 	*ret_replay = told(&v, mode_of(ask), decided);
+	if (lowered)
+		json_object_set(*ret_replay, "ttl", lowered);
 	return r;
 }

@@ -964,6 +964,8 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
     tell(ada, "policy", "show")
     tell(ada, "policy", "check", authority.bundle)
     tell(ada, "policy", "test", authority.bundle)
+    assert tell(ada, "policy", "simulate", authority.bundle)["decisions"]
+    assert tell(ada, "request", "explain", done["id"], "--replay")["same"]
     bundle = tmp_path / "bundle.yaml"
     bundle.write_text(json.dumps(tell(ada, "policy", "pack", authority.bundle,
                                       "--name", "again")))

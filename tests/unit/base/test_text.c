@@ -177,6 +177,11 @@ static void well_formed_utf8_is_told_from_other_bytes(void **state UNUSED)
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
 		assert_false(text_is_utf8(slice_str(wrong[i])));
 	assert_false(text_is_utf8(slice_of("a\0b", 3)));
+	/* Eight bytes are looked at together. */
+	assert_true(text_is_utf8(slice_str("abcdefgh\x7f\x01jklmnop\xc3\xa4")));
+	assert_false(text_is_utf8(slice_of("abcdefgh\0jklmnopq", 17)));
+	assert_false(text_is_utf8(slice_of("abcdefg\0ijklmnop", 16)));
+	assert_false(text_is_utf8(slice_str("abcdefghijk\xe4lmnop")));
 }
 
 static void names_are_told_from_other_text(void **state UNUSED)

@@ -227,6 +227,7 @@ static void a_replay_lowers_the_time_first(void **state UNUSED)
 
 	assert_int_equal(policy_replay(b, NULL, ask, was, NULL, &replay), 0);
 	assert_string_equal(json_text(replay, "route", ""), "auto");
+	assert_string_equal(json_text(replay, "ttl", ""), "10m");
 	assert_false(json_flag(replay, "changed", true));
 }
 
