@@ -12,8 +12,9 @@ python3-cryptography python3-jwt python3-yaml tzdata ca-certificates'
 rust_least=1.89
 
 # For `setup.sh check` alone: a domain controller of Active Directory, which is
-# large.  Without it its tests say so and are skipped.
-check_packages='samba-ad-dc samba-ad-provision winbind'
+# large, and what makes system calls fail and the power of a disk be cut.
+# Without them their tests say so and are skipped.
+check_packages='samba-ad-dc samba-ad-provision winbind strace e2fsprogs'
 
 # Debian's packages of Rust for web browsers are the ones that are new enough.
 rust_packages='rustc-web cargo-web'

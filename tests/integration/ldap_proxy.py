@@ -65,9 +65,13 @@ class Proxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:  # the server is down; it may come back
+                client.close()
+                continue
             self._lines += [client, server]
             for work in (self._upward, self._downward):
                 threading.Thread(target=self._pump, daemon=True,

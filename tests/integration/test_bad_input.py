@@ -840,6 +840,75 @@ row("activate-without-name", lambda s: s.authority.call(
         "activate", digest=DIGEST)}), 422, "invalid", at="/bundle")
 
 
+# ---- signals, exceptions, notifications, erasure, receipts ----
+
+for _name, _path in {
+        "signal": "/v1/signals", "exception": "/v1/exceptions",
+        "revocation": "/v1/exceptions/exc_0/revoke",
+        "notification": "/v1/notifications/ntf_0",
+        "erasure": "/v1/subjects/nobody/erase"}.items():
+    for _what, (_body, _status, _code) in {
+            "empty": (b"", 400, "not-json"),
+            "cut": (b"{", 400, "not-json"),
+            "list": ([], 422, "invalid"),
+            "nothing": ({}, 422, "invalid"),
+            "member": ({"statement": "x", "signature": "y", "extra": 1}, 422,
+                       "invalid"),
+            "numbers": ({"statement": 1, "signature": 2}, 422, "invalid"),
+            "unsigned": ({"statement": "{}", "signature": "x"}, 422,
+                         "invalid"),
+            "large": (b'{"statement":"' + b"x" * 200000 + b'"}', 413,
+                      "body-too-large"),
+            }.items():
+        row(f"{_name}-{_what}", lambda s, p=_path, b=_body: s.authority.call(
+            "POST", p, b, headers={"Content-Type": "application/json"}),
+            _status, _code)
+    row(f"{_name}-login", lambda s, p=_path: s.authority.call(
+        "POST", p, s.ada.sign("login")), 401, "wrong-type")
+    for _method in ("PUT", "DELETE", "PATCH"):
+        row(f"{_name}-{_method}", lambda s, p=_path, m=_method:
+            s.authority.call(m, p), 405, "method-not-allowed")
+
+for _name, (_path, _status, _code) in {
+        "exception-unknown": ("/v1/exceptions/exc_0", 404, "not-found"),
+        "exceptions-state": ("/v1/exceptions?state=x", 400, "state"),
+        "exceptions-limit": ("/v1/exceptions?limit=0", 400, "limit"),
+        "exceptions-escape": ("/v1/exceptions?after=%00", 400, "target"),
+        "notifications-none": ("/v1/notifications?limit=-1", 404,
+                               "no-notification"),
+        "signals-limit": ("/v1/signals?limit=99999999", 400, "limit"),
+        "discovery-unknown": ("/v1/targets/nowhere/discovery", 404,
+                              "not-found"),
+        "discovery-escape": ("/v1/targets/corp-directory/discovery?cursor=%ff",
+                             400, "target"),
+        "discovery-kind": ("/v1/targets/corp-directory/discovery?page=x", 409,
+                           "cannot-discover"),
+        "receipt-strength": ("/v1/evidence/0/proof?strength=perhaps", 400,
+                             "strength"),
+        "receipt-no-strength": ("/v1/evidence/0/proof?strength=", 400,
+                                "strength"),
+        "receipt-twice": ("/v1/evidence/0/proof?strength=signed"
+                          "&strength=signed", 400, "target"),
+        "receipt-far": ("/v1/evidence/999999/proof?strength=durable", 404,
+                        "not-found"),
+        "receipt-negative": ("/v1/evidence/-1/proof", 404, "not-found"),
+        "receipt-over": ("/v1/evidence/18446744073709551616/proof", 404,
+                         "not-found"),
+        "receipt-unwitnessed": ("/v1/evidence/0/proof?strength=witnessed", 404,
+                                "not-witnessed"),
+        }.items():
+    row(f"newer-{_name}", lambda s, p=_path: s.ada.get(p), _status, _code)
+
+for _name, _path in {
+        "exceptions": "/v1/exceptions", "exception": "/v1/exceptions/exc_0",
+        "signals": "/v1/signals", "notifications": "/v1/notifications",
+        "discovery": "/v1/targets/corp-directory/discovery"}.items():
+    row(f"nobody-reads-{_name}", lambda s, p=_path: s.authority.call("GET", p),
+        401, "unproved")
+    row(f"agent-reads-{_name}", lambda s, p=_path: s.bot.get(p), 403,
+        "wrong-caller")
+
+
 # ---- the table against the authority ----
 
 @pytest.fixture(scope="module")
