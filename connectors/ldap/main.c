@@ -1,6 +1,6 @@
 /*
  * writ-connect-ldap: groups, roles and accounts of an LDAP directory.
- * Configuration and use: docs/connector-ldap.md.
+ * Configuration and use: docs/connectors/ldap.md.
  */
 #include <signal.h>
 

@@ -143,8 +143,10 @@ static int submit(struct cli *cli, const char *path, const json_t *body)
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(mem_free_p) char *id = NULL;
 	CLEANUP(mem_free_p) char *full = NULL;
+	int64_t began = clock_boot_ms();
 	int64_t seconds;
 	int64_t first;
+	int64_t left;
 	int code;
 
 	TRY(read_wait(cli, "wait", 0, &seconds));
@@ -154,9 +156,11 @@ static int submit(struct cli *cli, const char *path, const json_t *body)
 	TRY(exchange_open(cli, &c));
 	TRY(exchange_post(cli, c, full, body, first * 1000, &a, &code));
 	id = mem_str(json_text(request_in(&a), "id", NULL));
-	if (code == CLI_OK && seconds > first && id &&
+	/* Where people are asked, the answer comes at once. */
+	left = seconds - (clock_boot_ms() - began) / 1000;
+	if (code == CLI_OK && left > 0 && seconds > 0 && id &&
 	    outcome_is_open(json_text(request_in(&a), "state", "")))
-		TRY(follow(cli, c, id, seconds - first, &a, &code));
+		TRY(follow(cli, c, id, left, &a, &code));
 	return conclude(cli, &a, code);
 }
 

@@ -48,22 +48,23 @@ struct evidence {
 	struct merkle_frontier durable;
 
 	/* signer.c */
-	bool signing;		    /* the keeper is asked */
-	uint64_t asked_size;	    /* for this */
-	bool note_waits;	    /* signed is not in the store yet */
-	bool note_written;	    /* a transaction with a note is queued */
-	uint64_t signed_size;	    /* of signed_note */
-	struct buf signed_note;	    /* the newest */
-	uint64_t writing_size;	    /* of writing_note */
-	struct buf writing_note;    /* on its way into the store */
-	uint64_t published_size;    /* of published_note */
-	struct buf published_note;  /* in the store */
-	struct waiters waiters;	    /* for signatures to come */
-	struct waiters ready;	    /* to be called in the next turn */
-	struct loop_timer *cadence; /* for the next signature nobody awaits */
-	struct loop_timer *keeping; /* for the newest note to be stored */
-	struct loop_timer *calls;   /* calls those that are ready */
-	struct loop_timer *limit;   /* when closing */
+	bool signing;		     /* the keeper is asked */
+	uint64_t asked_size;	     /* for this */
+	bool note_waits;	     /* signed is not in the store yet */
+	bool note_written;	     /* a transaction with a note is queued */
+	uint64_t signed_size;	     /* of signed_note */
+	struct buf signed_note;	     /* the newest */
+	uint64_t writing_size;	     /* of writing_note */
+	struct buf writing_note;     /* on its way into the store */
+	uint64_t published_size;     /* of published_note */
+	struct buf published_note;   /* in the store */
+	struct waiters waiters;	     /* for signatures to come */
+	struct waiters ready;	     /* to be called in the next turn */
+	struct loop_timer *cadence;  /* for the next signature nobody awaits */
+	struct loop_timer *keeping;  /* for the newest note to be stored */
+	struct loop_timer *calls;    /* calls those that are ready */
+	struct loop_timer *patience; /* while the keeper is asked */
+	struct loop_timer *limit;    /* when closing */
 
 	struct witnesses *witnesses;
 

@@ -16,6 +16,7 @@ enum {
 	/* A note that nobody has published yet waits so long for a newer one:
 	 * storing it is a commit, and those that arm must not wait for it. */
 	KEEP_MS = 20,
+	PATIENCE_MS = 10 * 1000, /* with a keeper that does not answer */
 };
 
 static void waiters_put(struct waiters *w, struct waiter waiter)
@@ -152,6 +153,7 @@ static void on_note(void *cookie, struct slice note, const char *why)
 	struct evidence *e = cookie;
 
 	e->signing = false;
+	loop_timer_end(TAKE(e->patience));
 	if (note.len > 0) {
 		accepted(e, note);
 		signer_advance(e);
@@ -173,6 +175,16 @@ static int prove_growth(struct evidence *e, struct merkle_proof *ret_proof)
 					e->durable.size, ret_proof);
 }
 
+/* One that hangs is as good as none, and somebody should look. */
+static void on_silence(void *cookie)
+{
+	struct evidence *e = cookie;
+
+	e->patience = NULL;
+	evidence_set_trouble(e, TROUBLE_KEEPER, true,
+			     "the keeper does not answer");
+}
+
 static void ask(struct evidence *e)
 {
 	struct merkle_proof proof;
@@ -187,6 +199,7 @@ static void ask(struct evidence *e)
 	loop_timer_end(TAKE(e->cadence));
 	root = merkle_frontier_root(&e->durable);
 	e->signing = true;
+	e->patience = loop_timer(e->config.loop, PATIENCE_MS, on_silence, e);
 	keeper_sign(e->config.keeper, e->asked_size, &root, &proof, on_note, e);
 }
 
@@ -242,6 +255,7 @@ void signer_clear(struct evidence *e)
 {
 	loop_timer_end(TAKE(e->cadence));
 	loop_timer_end(TAKE(e->keeping));
+	loop_timer_end(TAKE(e->patience));
 	loop_timer_end(TAKE(e->calls));
 	keeper_forget(e->config.keeper, e);
 	free(e->waiters.items);

@@ -80,11 +80,13 @@ static void disclaim(json_t *spec, const char *name)
 {
 	CLEANUP(mem_free_p)
 	char *nobody = mem_format("spiffe://removed.invalid/%s", name);
+	bool proves = json_object_get(spec, "identities") ||
+		      json_object_get(spec, "oidc");
 	json_t *identities;
 
 	json_object_del(spec, "accounts");
 	json_object_del(spec, "oidc");
-	if (!json_object_get(spec, "identities"))
+	if (!proves)
 		return;
 	identities = json_array();
 	json_array_append_new(identities, json_string(nobody));

@@ -32,7 +32,7 @@ needs_slapd = pytest.mark.skipif(
     not (PROGRAM.exists() and AVAILABLE),
     reason="needs a built writ-connect-ldap and an installed slapd")
 
-# What docs/connector-ldap.md says the account needs, and no more.
+# What docs/connectors/ldap.md says the account needs, and no more.
 ACCESS = f"""
 access to dn.base="" by * read
 access to attrs=userPassword by anonymous auth by * none

@@ -248,7 +248,7 @@ class Samba:
 
     def delegate(self, unit, login):
         """Lets an account write members and the state of accounts below a
-        unit, and nothing else: what docs/connector-ldap.md says."""
+        unit, and nothing else: what docs/connectors/ldap.md says."""
         sid = self._sid(login)
         rights = "".join(
             f"(OA;CI;WP;{attribute};{kind};{sid})" for attribute, kind in (

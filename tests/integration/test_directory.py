@@ -24,7 +24,7 @@ SECRET = "a secret of eve"
 LOCKED = "pwdAccountLockedTime"
 FOR_GOOD = "000001010000Z"
 
-# What docs/connector-ldap.md says the account needs for all actions.
+# What docs/connectors/ldap.md says the account needs for all actions.
 ACCESS = f"""
 access to dn.base="" by * read
 access to attrs=userPassword by anonymous auth by * none

@@ -158,6 +158,25 @@ def test_without_a_keeper_nothing_is_armed_and_the_daemon_ends(make_authority):
     assert not open_armed(authority) and verified(authority)
 
 
+def test_a_keeper_that_hangs_shows_as_degraded_and_arms_nothing(make_authority):
+    authority = make_authority().found()
+    before = done(authority)
+    keeper = kill.children(authority, "writ-keeper")
+    kill.send(signal.SIGSTOP, keeper)
+    try:
+        stuck = authority.agent("hr-bot").open_task()
+        health = wait_until(
+            lambda: next((h for h in [authority.health()]
+                          if h["status"] == "degraded"), None),
+            "the silence to show")
+        assert "keeper" in health["why"]
+    finally:
+        kill.send(signal.SIGCONT, keeper)
+    wait_until(lambda: authority.health()["status"] == "ok", "an answer")
+    assert authority.agent("hr-bot").show(before["id"])["state"] == "done"
+    assert stuck and verified(authority)
+
+
 # The connector.
 
 def test_a_connector_that_dies_after_the_effect_is_read_back(make_authority):

@@ -206,6 +206,22 @@ def test_who_is_removed_does_not_sign_for_it(authority):
     gone(authority, "human", "heidi")
 
 
+def test_an_agent_known_by_its_oidc_token_alone_can_leave(authority):
+    issuer = "https://issuer.example"
+    cluster = {"kind": "TrustDomain", "metadata": {"name": "cluster"},
+               "spec": {"oidc": {"issuer": issuer}}}
+    bot = next(m for m in authority.manifests()
+               if m["kind"] == "Agent" and m["metadata"]["name"] == "adviser")
+    pod = json.loads(json.dumps(bot))
+    pod["metadata"]["name"] = "pod"
+    del pod["spec"]["identities"]
+    pod["spec"]["oidc"] = [{"issuer": issuer, "claims": {"sub": "ops"}}]
+    authority.apply(authority.manifests() + [cluster, pod],
+                    by=("ada", "heidi"))
+    prune(authority, authority.manifests() + [cluster]).ok(200)
+    gone(authority, "Agent", "pod")
+
+
 def test_the_bundle_that_decides_stays(authority):
     name = authority.human("ada").get("/v1/policy").ok()["bundle"]
     shown = authority.human("ada").preview(listed(authority), prune=True).ok()
