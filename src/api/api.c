@@ -29,7 +29,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/requests", NO_BODY, requests_list, "List requests" },
 	{ "GET", "/v1/requests/{id}", NO_BODY, requests_show,
 	  "Read a request, waiting for its end" },
-	{ "GET", "/v1/requests/{id}/replay", NO_BODY, requests_replay,
+	{ "POST", "/v1/requests/{id}/replay", SMALL, requests_replay,
 	  "Make its last decision again, from what was kept of it" },
 	{ "POST", "/v1/requests/{id}/cancel", SMALL, requests_cancel,
 	  "Withdraw a request" },

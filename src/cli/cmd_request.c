@@ -242,11 +242,12 @@ static int replay(struct cli *cli)
 	CLEANUP(mem_free_p)
 	char *path = exchange_path("/v1/requests", args_operand(&cli->args, 0),
 				   "/replay");
+	CLEANUP(json_put_p) json_t *body = json_object();
 	bool moved;
 	int code;
 
 	TRY(exchange_open(cli, &c));
-	TRY(exchange_get(cli, c, path, &a, &code));
+	TRY(exchange_ask(cli, c, path, body, &a, &code));
 	if (code != CLI_OK)
 		return code;
 	exchange_put(cli, a.json, replay_rows, ARRAY_LEN(replay_rows));

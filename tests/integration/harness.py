@@ -231,6 +231,11 @@ class Human:
         return self.authority.call("GET", path,
                                    bearer=self.session or self.login())
 
+    def post(self, path, body=None):
+        """What only reads, and leaves a record that it was read."""
+        return self.authority.call("POST", path, body,
+                                   bearer=self.session or self.login())
+
     # Everything else is a signature.
 
     def decide(self, request, group, decision="approve", digest=None,

@@ -160,7 +160,7 @@ def test_only_administrators_and_auditors_make_decisions_again(here, story):
     size = here.health()["leaves"]
     body = {"bundle": "governance"}
     assert simulate(here, "bob", **body).refused(403, "may-not-replay")
-    here.human("bob").get(
+    here.human("bob").post(
         f"/v1/requests/{story['added'][0]}/replay").refused(
             403, "may-not-replay")
     here.agent("hr-bot").call("POST", "/v1/policy/simulate", body).refused(
@@ -199,13 +199,13 @@ def test_a_request_is_replayed_to_the_same_answer(here, story):
     for ident, route in ((story["added"][0], "auto"),
                          (story["waits"], "approval"),
                          (story["denied"], "deny")):
-        said = here.human("ada").get(f"/v1/requests/{ident}/replay").ok()
+        said = here.human("ada").post(f"/v1/requests/{ident}/replay").ok()
         assert said["same"] and said["request"] == ident
         assert said["was"]["route"] == said["now"]["route"] == route
         assert sorted(said["was"]["policies"]) == sorted(
             said["now"]["policies"])
         assert "inventoryChanged" not in said
-    here.human("ada").get("/v1/requests/req_none/replay").refused(
+    here.human("ada").post("/v1/requests/req_none/replay").refused(
         404, "no-such-request")
 
 
@@ -246,7 +246,7 @@ def test_what_the_class_demanded_in_vain_stays_denied():
         assert denied["decision"]["cause"] == "evidence"
         said = simulate(authority, bundle="governance").ok()
         assert said["unchanged"] == said["decisions"] == 1
-        again = authority.human("ada").get(
+        again = authority.human("ada").post(
             f"/v1/requests/{denied['id']}/replay").ok()
         assert again["same"] and again["now"]["cause"] == "evidence"
 
@@ -264,12 +264,12 @@ def test_a_request_is_replayed_with_the_bundle_that_decided_it():
             "/v1/policy").ok()["staged"]}["next"]
         for who in ("ada", "heidi"):
             authority.human(who).activate("next", digest).ok()
-        said = ada.get(f"/v1/requests/{ident}/replay").ok()
+        said = ada.post(f"/v1/requests/{ident}/replay").ok()
         assert said["same"] and "shadow" not in said["now"]
         changed = authority.inventory("PolicyBundle", "governance").ok()
         changed["spec"]["policies"]["more.cedar"] = NO_MORE
         authority.apply([changed])  # nothing has the old bundle any more
-        ada.get(f"/v1/requests/{ident}/replay").refused(409, "not-replayed")
+        ada.post(f"/v1/requests/{ident}/replay").refused(409, "not-replayed")
         said = simulate(authority, bundle="next").ok()
         assert said["unchanged"] == said["decisions"] == 1
         assert said["inventoryChanged"] == 0  # a bundle is no entity
@@ -291,7 +291,7 @@ def test_erased_facts_are_told_as_not_replayed():
         rows = {row["request"]: row["why"] for row in said["notReplayed"]}
         assert rows[ident] == "erased"
         assert said["changed"] == [] and said["unchanged"] == 0
-        authority.human("ada").get(f"/v1/requests/{ident}/replay").refused(
+        authority.human("ada").post(f"/v1/requests/{ident}/replay").refused(
             409, "not-replayed")
 
 
@@ -303,12 +303,12 @@ def test_a_changed_inventory_is_told_and_survives_a_restart():
         ada = authority.human("ada")
         authority.restart()
         ada.login()
-        said = ada.get(f"/v1/requests/{ident}/replay").ok()
+        said = ada.post(f"/v1/requests/{ident}/replay").ok()
         assert said["same"] and "inventoryChanged" not in said
         agent = authority.inventory("Agent", "hr-bot").ok()
         agent["spec"]["status"] = "suspended"
         authority.apply([agent])
-        said = ada.get(f"/v1/requests/{ident}/replay").ok()
+        said = ada.post(f"/v1/requests/{ident}/replay").ok()
         assert said["inventoryChanged"] and not said["same"]
         assert said["now"]["route"] == "deny"
         assert ada.writ("login").returncode == 0
