@@ -134,6 +134,7 @@ static const struct {
 	{ tasks_attach, body_task_attach },
 	{ requests_create, body_request_create },
 	{ requests_explain, body_request_create },
+	{ requests_replay, body_none },
 	{ requests_cancel, body_none },
 	{ requests_rollback, body_request_rollback },
 	{ requests_sign, body_signed },
