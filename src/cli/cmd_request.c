@@ -158,7 +158,7 @@ static int submit(struct cli *cli, const char *path, const json_t *body)
 	id = mem_str(json_text(request_in(&a), "id", NULL));
 	/* Where people are asked, the answer comes at once. */
 	left = seconds - (clock_boot_ms() - began) / 1000;
-	if (code == CLI_OK && left > 0 && seconds > 0 && id &&
+	if (code == CLI_OK && left > 0 && id &&
 	    outcome_is_open(json_text(request_in(&a), "state", "")))
 		TRY(follow(cli, c, id, left, &a, &code));
 	return conclude(cli, &a, code);

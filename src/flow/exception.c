@@ -267,7 +267,7 @@ static void record_signature(struct flow *f, json_t *doc,
 	exception_leaf(t, doc, s, now && !before ? "in-force" : "signed");
 	signed_put(f, t, s);
 	evidence_put(t, NOUN_EXCEPTION, id, doc);
-	if (now != before || !now)
+	if (!before)
 		notice_exception(f, t, doc);
 	commit_answer(f, t, reply, now ? ANSWER_OK : ANSWER_WAITING,
 		      exception_view(doc));

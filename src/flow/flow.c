@@ -173,9 +173,9 @@ static int load_bundle(struct flow *f)
 /* Of the settings only these live on by themselves. */
 static void load_setting(struct flow *f, json_t *doc)
 {
-	erasure_load(f, doc);
 	const char *id = json_text(doc, "id", "");
 
+	erasure_load(f, doc);
 	if (!strncmp(id, "drill/", 6))
 		drill_load(f, doc);
 	if (!strcmp(id, "heard"))

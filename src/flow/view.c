@@ -307,14 +307,15 @@ static bool take_batch(struct listing *l, json_t *docs, bool *ret_over)
 		if (json_array_size(l->rows) >= l->limit ||
 		    l->bytes >= PAGE_BYTES)
 			return false;
-		l->bytes += json_dumpb(doc, NULL, 0, JSON_COMPACT);
 		free(l->after);
 		l->after = mem_str(json_text(doc, "id", ""));
 		if (l->view == VIEW_CONTAINMENT)
 			containment_overlay(l->flow, doc);
-		if (is_shown(l->flow, l->caller, l->view, l->page, doc))
-			json_array_append_new(
-				l->rows, view_for(l->caller, l->view, doc));
+		if (!is_shown(l->flow, l->caller, l->view, l->page, doc))
+			continue;
+		l->bytes += json_dumpb(doc, NULL, 0, JSON_COMPACT);
+		json_array_append_new(l->rows,
+				      view_for(l->caller, l->view, doc));
 	}
 	*ret_over = json_array_size(docs) < BATCH;
 	return !*ret_over;

@@ -63,8 +63,7 @@ static void begin_anew(struct domain *d)
 	const struct digest nothing = { 0 };
 
 	/* What is under way was judged by the old one. */
-	if (d->source.transfer)
-		transfer_cancel(TAKE(d->source.transfer));
+	source_drop(&d->source);
 	bundle_free(TAKE(d->fetched));
 	d->source.good_wall_ms = 0;
 	d->source.refresh = (struct refresh){ 0 };

@@ -112,10 +112,15 @@ bool source_tell(struct source *s, const char *name, json_t *faults)
 	return changed;
 }
 
-void source_clear(struct source *s)
+void source_drop(struct source *s)
 {
 	if (s->transfer)
 		transfer_cancel(TAKE(s->transfer));
+}
+
+void source_clear(struct source *s)
+{
+	source_drop(s);
 	free(TAKE(s->fault));
 }
 

@@ -40,6 +40,9 @@ void source_fetch(struct source *s, const struct transfer_request *request,
 			      int64_t *ret_after_ms),
 		  void *owner);
 
+/* Cancels the fetch under way, if there is one. */
+void source_drop(struct source *s);
+
 /* A good document is there, fetched at wall_ms. */
 void source_good(struct source *s, int64_t wall_ms, int64_t boot_ms);
 

@@ -11,38 +11,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "place.h"
 
 /* What the tests look for in the files. */
 static const char words[] = "the-words-of-somebody";
 static const uint8_t wrapped[40] = "a wrapped key of forty bytes, as it is";
-
-struct place {
-	char folder[64];
-	struct store *store;
-};
-
-static int set_up(void **state)
-{
-	struct place *p = mem_new(struct place);
-
-	snprintf(p->folder, sizeof(p->folder), "/tmp/writ-erase-XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
-	assert_int_equal(store_open(p->folder, true, &p->store), 0);
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-	CLEANUP(mem_free_p)
-	char *command = mem_format("rm -rf -- '%s'", p->folder);
-
-	store_close(p->store);
-	assert_int_equal(system(command), 0);
-	free(p);
-	return 0;
-}
 
 static bool file_holds(const struct place *p, const char *name,
 		       struct slice what)
@@ -260,7 +233,8 @@ static void a_checkpoint_is_found_by_its_size(void **state)
 	assert_int_equal(store_checkpoint_get(p->store, 4, &b), ERR_NOT_FOUND);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
 
 int main(void)
 {

@@ -8,35 +8,8 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "place.h"
 #include "store/outbox.h"
-
-struct place {
-	char folder[64];
-	struct store *store;
-};
-
-static int set_up(void **state)
-{
-	struct place *p = mem_new(struct place);
-
-	snprintf(p->folder, sizeof(p->folder), "/tmp/writ-outbox-XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
-	assert_int_equal(store_open(p->folder, true, &p->store), 0);
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-	CLEANUP(mem_free_p)
-	char *command = mem_format("rm -rf -- '%s'", p->folder);
-
-	store_close(p->store);
-	assert_int_equal(system(command), 0);
-	free(p);
-	return 0;
-}
 
 static void change(struct place *p, struct outbox_change c)
 {
@@ -255,7 +228,8 @@ static void rows_are_listed_by_state_in_the_order_they_came(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name)                                                                \
+	cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(what_is_added_is_due_at_its_endpoint_alone),
 		T(the_same_id_stands_there_once),

@@ -9,35 +9,8 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "place.h"
 #include "store/store.h"
-
-struct place {
-	char folder[64];
-	struct store *store;
-};
-
-static int set_up(void **state)
-{
-	struct place *p = mem_new(struct place);
-
-	snprintf(p->folder, sizeof(p->folder), "/tmp/writ-store-XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
-	assert_int_equal(store_open(p->folder, true, &p->store), 0);
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-	CLEANUP(mem_free_p)
-	char *command = mem_format("rm -rf -- '%s'", p->folder);
-
-	store_close(p->store);
-	assert_int_equal(system(command), 0);
-	free(p);
-	return 0;
-}
 
 /* Runs SQL beside the store, as an insider would. */
 static int run_sql(struct place *p, const char *sql)
@@ -406,7 +379,7 @@ static void a_long_log_is_moved_into_the_main_file(void **state)
 }
 
 #define STORE_TEST(name)                                                       \
-	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	cmocka_unit_test_setup_teardown(name, place_set_up, place_tear_down)
 
 int main(void)
 {
