@@ -96,9 +96,9 @@ static int start_connector(struct flow *f, const struct flow_connector *c)
 
 /* ---- loading ---- */
 
-/* Appends every document of a noun in a state (NULL: all). */
-static int read_state(struct flow *f, enum noun noun, const char *state,
-		      json_t *all)
+/* Takes every document of a noun in a state (NULL: all), page by page. */
+static int each_in_state(struct flow *f, enum noun noun, const char *state,
+			 void (*take)(void *cookie, json_t *doc), void *cookie)
 {
 	CLEANUP(mem_free_p) char *after = NULL;
 	size_t count = LOAD_PAGE;
@@ -113,12 +113,17 @@ static int read_state(struct flow *f, enum noun noun, const char *state,
 			       &docs));
 		count = json_array_size(docs);
 		json_array_foreach(docs, at, doc) {
-			json_array_append(all, doc);
+			take(cookie, doc);
 			free(after);
 			after = mem_str(json_text(doc, "id", ""));
 		}
 	}
 	return 0;
+}
+
+static void append(void *all, json_t *doc)
+{
+	json_array_append(all, doc);
 }
 
 static int load_objects(struct flow *f)
@@ -231,27 +236,9 @@ static void load_once(struct flow *f, size_t row, json_t *docs, json_t *seen)
 	}
 }
 
-/* There may be very many, and loading one changes nothing: page by page. */
-static int load_grants(struct flow *f)
+static void take_grant(void *f, json_t *doc)
 {
-	CLEANUP(mem_free_p) char *after = NULL;
-	size_t count = LOAD_PAGE;
-
-	while (count == LOAD_PAGE) {
-		CLEANUP(json_put_p) json_t *docs = NULL;
-		json_t *doc;
-		size_t at;
-
-		TRY(store_find(evidence_reader(f->evidence), NOUN_GRANT,
-			       "state", "active", after, LOAD_PAGE, &docs));
-		count = json_array_size(docs);
-		json_array_foreach(docs, at, doc) {
-			grant_load(f, doc);
-			free(after);
-			after = mem_str(json_text(doc, "id", ""));
-		}
-	}
-	return 0;
+	grant_load(f, doc);
 }
 
 /* All are read before the first is loaded: what loading one changes must not
@@ -261,12 +248,14 @@ static int load_documents(struct flow *f)
 	CLEANUP(json_put_p) json_t *read = json_array();
 	CLEANUP(json_put_p) json_t *seen = json_object();
 
-	TRY(load_grants(f));
+	/* There may be very many, and loading one changes nothing. */
+	TRY(each_in_state(f, NOUN_GRANT, "active", take_grant, f));
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
 		json_t *docs = json_array();
 
 		json_array_append_new(read, docs);
-		TRY(read_state(f, loads[i].noun, loads[i].state, docs));
+		TRY(each_in_state(f, loads[i].noun, loads[i].state, append,
+				  docs));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
 		load_once(f, i, json_array_get(read, i), seen);
