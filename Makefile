@@ -1,7 +1,7 @@
 # The front door.  Everything real is in meson.build and tools/.
 #
 #   make          build the programs              build/release
-#   make demo     see it work, against a real OpenLDAP server
+#   make demo     see it work, against real servers
 #   make check    everything that must pass before a change is taken
 #   make lint     what is checked without building
 #   make bench    measure

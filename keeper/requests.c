@@ -102,7 +102,7 @@ static int read_keys(const char *folder, struct buf *text)
 {
 	CLEANUP(mem_free_p) char *path = mem_format("%s/keys.json", folder);
 
-	return file_read(path, text);
+	return file_read_private(path, text);
 }
 
 /* Makes what an earlier version did not have.  Its memory comes first, so that
@@ -133,9 +133,26 @@ static int load_keys(const char *folder, int folder_fd, struct keys **ret_keys)
 	return 0;
 }
 
+/* Nothing of it may be open to others.  What is not there yet is seen later. */
+static int check_private(const char *folder)
+{
+	static const char *const names[] = { "keys.json", "last", "issued" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		CLEANUP(mem_free_p)
+		char *path = mem_format("%s/%s", folder, names[i]);
+		int r = file_test_private(path);
+
+		if (r < 0 && r != ERR_NOT_FOUND)
+			return r;
+	}
+	return 0;
+}
+
 static int load(const char *folder, struct keeper *keeper)
 {
 	TRY(lock_folder(folder, &keeper->lock_fd));
+	TRY(check_private(folder));
 	TRY(load_keys(folder, keeper->lock_fd, &keeper->keys));
 	TRY(note_verifier_new(&keeper->keys->vkey, &keeper->verifier));
 	TRY(last_open(&keeper->last, keeper->lock_fd, &keeper->keys->vkey));

@@ -38,7 +38,8 @@ MUST_USE int keeper_init(const char *folder, const char *origin);
  * an earlier version lack is made first.
  *
  * ret_keeper: filled; released with keeper_clear().
- * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_BUSY (another keeper), ERR_IO.
+ * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_BUSY (another keeper), ERR_IO,
+ *   ERR_REFUSED (a file is open to others).
  */
 MUST_USE int keeper_load(const char *folder, struct keeper *ret_keeper);
 void keeper_clear(struct keeper *keeper); /* wipes */

@@ -7,14 +7,14 @@ packages='meson ninja-build pkg-config gcc libc6-dev clang clang-format
 libclang-rt-14-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libyaml-dev
 libssl-dev libsqlite3-dev libldap-dev libpq-dev libjemalloc-dev
 libcurl4-openssl-dev libcmocka-dev libseccomp-dev slapd ldap-utils sqlite3
-openssl openssh-client python3-pytest python3-cryptography python3-yaml tzdata
-ca-certificates'
+openssl openssh-client openssh-server postgresql-15 python3-pytest
+python3-cryptography python3-yaml tzdata ca-certificates'
 rust_least=1.89
 
 # For `setup.sh check` alone: the servers and libraries that stand on the other
 # side of tests, and what makes system calls fail and cuts the power of a disk.
 # Without them their tests say so and are skipped.
-check_packages='postgresql-15 openssh-server python3-jwt golang-go
+check_packages='python3-jwt python3-authlib python3-requests golang-go
 golang-golang-x-mod-dev samba-ad-dc samba-ad-provision winbind strace e2fsprogs'
 
 # Debian's packages of Rust for web browsers are the ones that are new enough.

@@ -304,7 +304,7 @@ static int bind_simple(struct directory *d)
 	struct slice password;
 	int r;
 
-	TRY(file_read(d->options.password_file, &file));
+	TRY(file_read_private(d->options.password_file, &file));
 	password = first_line(buf_slice(&file));
 	/* With an empty password the bind would succeed and be anonymous
 	 * (RFC 4513, 5.1.2). */

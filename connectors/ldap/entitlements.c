@@ -19,8 +19,11 @@ static int look(const struct reach *reach, const char *account,
 		return 0;
 	TRY(directory_connect(reach->directory));
 	TRY(directory_record(reach->directory, name, wanted, ret_record));
-	if (*ret_record)
+	if (*ret_record) {
+		reach_judge(reach, REACH_ACCOUNTS,
+			    json_text(*ret_record, "dn", ""), reply);
 		return 0;
+	}
 	TRY(reach_see(reach, REACH_ACCOUNTS));
 	return connector_refuse(reply, "no-such-account",
 				"there is no entry %s", name);
@@ -75,6 +78,7 @@ int entitlements_survey(void *self, const json_t *params,
 	json_array_foreach(holdings, at, holding)
 		discard(json_array_append_new(rows, row_of(reach, holding)));
 	reply->result = json_object();
+	json_set_text(reply->result, "account", json_text(record, "dn", ""));
 	json_set_new(reply->result, "entitlements", rows);
 	return 0;
 }

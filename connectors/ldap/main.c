@@ -69,6 +69,8 @@ static const struct schema rows[] = {
 static const char *const files[] = { "caFile", "clientCert", "clientKey",
 				     "bind.passwordFile", NULL };
 
+static const char *const secrets[] = { "clientKey", "bind.passwordFile", NULL };
+
 static struct connector_info info = {
 	.kind = "ldap",
 	.version = WRIT_VERSION,
@@ -77,6 +79,7 @@ static struct connector_info info = {
 	.may_skip_orders = false,
 	.connects = true,
 	.files = files,
+	.secrets = secrets,
 };
 
 static struct directory_options read_options(const json_t *config,

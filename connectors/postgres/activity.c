@@ -1,9 +1,5 @@
 #include "connectors/postgres/activity.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -65,35 +61,6 @@ static void add(struct found *found, json_t *deed)
 }
 
 /* ---- the log ---- */
-
-/* Reads the end of the log; whole is false when there is more before it. */
-static int read_end(const char *path, struct buf *text, bool *ret_whole)
-{
-	CLEANUP(fd_close_p)
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat status;
-	off_t start;
-	uint8_t *room;
-	ssize_t got;
-
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return error_sys("the server's log '%s'", path);
-	if (!S_ISREG(status.st_mode))
-		return error_set(ERR_IO, "the server's log '%s' is no file",
-				 path);
-	start = status.st_size > ACTIVITY_LOG_MAX
-			? status.st_size - ACTIVITY_LOG_MAX
-			: 0;
-	room = buf_extend(text, (size_t)(status.st_size - start));
-	if (!room)
-		return error_set(ERR_LIMIT, "the server's log");
-	got = pread(fd, room, text->len, start);
-	if (got < 0)
-		return error_sys("the server's log '%s'", path);
-	buf_cut(text, (size_t)got);
-	*ret_whole = start == 0;
-	return 0;
-}
 
 /* Cut in the middle of a record, a text goes on as if it were outside of all
  * quotes; a record begins where a line begins with a time. */
@@ -184,7 +151,7 @@ static int read_log(const char *path, const struct wish *wish,
 	struct slice left;
 	bool whole = false;
 
-	TRY(read_end(path, &text, &whole));
+	TRY(file_read_end(path, ACTIVITY_LOG_MAX, &text, &whole));
 	left = whole ? buf_slice(&text) : skip_part(buf_slice(&text));
 	while (csvlog_next(&left, &record)) {
 		if (record.count < CSVLOG_FIELDS_LEAST ||
@@ -198,7 +165,7 @@ static int read_log(const char *path, const struct wish *wish,
 			take_record(&record, at_ms, found);
 	}
 	/* A log that was begun later may follow on another. */
-	found->complete = found->complete && first_ms <= wish->since_ms;
+	found->complete = found->complete && first_ms < wish->since_ms;
 	return 0;
 }
 
@@ -277,5 +244,6 @@ int activity_read(struct target *t, const json_t *params,
 	reply->result = json_object();
 	json_object_set(reply->result, "deeds", deeds);
 	json_set_flag(reply->result, "complete", found.complete);
+	json_set_text(reply->result, "source", t->log ? "log" : "session");
 	return 0;
 }

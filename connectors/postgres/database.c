@@ -212,7 +212,7 @@ static int read_password(const char *path, char **ret_password)
 	CLEANUP(buf_clear) struct buf file = BUF_INIT(DATABASE_PASSWORD_MAX);
 	size_t len;
 
-	TRY(file_read(path, &file));
+	TRY(file_read_private(path, &file));
 	len = strcspn(buf_text(&file), "\r\n");
 	if (len == 0)
 		return error_set(ERR_REFUSED, "the password file is empty");

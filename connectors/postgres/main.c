@@ -85,6 +85,8 @@ static const struct schema rows[] = {
 static const char *const files[] = { "passwordFile", "caFile", "clientCert",
 				     "clientKey",    "log",    NULL };
 
+static const char *const secrets[] = { "passwordFile", "clientKey", NULL };
+
 static const struct connector_info info = {
 	.kind = "postgres",
 	.version = WRIT_VERSION,
@@ -95,6 +97,7 @@ static const struct connector_info info = {
 	.may_skip_orders = false,
 	.connects = true,
 	.files = files,
+	.secrets = secrets,
 };
 
 static struct database_options read_options(const json_t *config)

@@ -249,6 +249,7 @@ int survey_entitlements(struct target *t, const json_t *params,
 	const char *account = json_text(params, "account", NULL);
 	CLEANUP(json_put_p) json_t *list = json_array();
 	char name[ROLENAME_MAX + 1];
+	char text[ROLENAME_SPELLING_MAX];
 	struct role role;
 
 	target_take_name(account, "account", name, reply);
@@ -260,7 +261,9 @@ int survey_entitlements(struct target *t, const json_t *params,
 		return connector_refuse(reply, "no-such-account",
 					"there is no role %s", account);
 	TRY(collect(t, &role, list));
+	rolename_spell(name, text);
 	reply->result = json_object();
+	json_set_text(reply->result, "account", text);
 	json_object_set(reply->result, "entitlements", list);
 	return 0;
 }

@@ -62,6 +62,9 @@ struct connector_info {
 	 * besides the kit's own, each with its folder.  NULL for none. */
 	const char *const *files;
 	const char *const *kept;
+	/* Those of files that hold a secret: the program does not start with
+	 * one that is not there or is open to others. */
+	const char *const *secrets;
 };
 
 /* What plan() and read() are asked; everything is borrowed for the call. */

@@ -209,6 +209,32 @@ static int open_approvers(struct server *server)
 	return take_always(server, json_array_in(rows, "always"));
 }
 
+const char *server_member(const json_t *config, const char *name)
+{
+	const char *dot = strchr(name, '.');
+	CLEANUP(mem_free_p) char *outer = NULL;
+
+	if (!dot)
+		return json_text(config, name, NULL);
+	outer = mem_format("%.*s", (int)(dot - name), name);
+	return json_text(json_object_in(config, outer), dot + 1, NULL);
+}
+
+static int check_secrets(const struct connector_info *info,
+			 const json_t *config)
+{
+	const char *const *name = info->secrets;
+
+	for (; name && *name; name++) {
+		const char *path = server_member(config, *name);
+		int r = path ? file_test_private(path) : 0;
+
+		if (r < 0)
+			return error_context(r, "%s", *name);
+	}
+	return 0;
+}
+
 int server_open(const struct connector_ops *ops, struct slice config,
 		const char *build, struct server *ret_server)
 {
@@ -218,6 +244,7 @@ int server_open(const struct connector_ops *ops, struct slice config,
 	TRY(read_config(ops->info, config, &server->config));
 	snprintf(server->build, sizeof(server->build), "%s", build);
 	TRY(ops->open(server->config, &server->self));
+	TRY(check_secrets(ops->info, server->config));
 	server->trusts = ops->info->may_skip_orders &&
 			 !json_flag(server->config, "verifyOrders", true);
 	server->rules.ops = ops;
@@ -341,6 +368,7 @@ static int describe(struct server *server, const json_t *params UNUSED,
 	json_set_text(result, "name", info->kind);
 	json_set_text(result, "version", info->version);
 	json_set_text(result, "build", server->build);
+	json_set_text(result, "target", server->rules.target);
 	json_set_int(result, "protocol", CONNECT_PROTOCOL);
 	json_set_new(result, "actions", describe_actions(info));
 	json_set_flag(result, "enforcesPrecondition",

@@ -40,6 +40,10 @@ void server_close(struct server *server);
 MUST_USE int server_answer(void *cookie, const struct slice *bodies,
 			   size_t count, const struct rpc_sink *sink);
 
+/* The text of the configuration that "a" or "a.b" names, borrowed; NULL if
+ * there is none. */
+const char *server_member(const json_t *config, const char *name);
+
 /* The rows of the configuration that all kinds share, ended by one without a
  * name; for --help. */
 const struct schema *server_common_rows(void);

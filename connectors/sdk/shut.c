@@ -60,18 +60,6 @@ static void add(struct list *list, char *path, bool write)
 	list->rows[list->count++] = (struct sandbox_path){ path, write };
 }
 
-/* The text that "a.b" names; NULL if there is none. */
-static const char *member(const json_t *config, const char *name)
-{
-	const char *dot = strchr(name, '.');
-	CLEANUP(mem_free_p) char *outer = NULL;
-
-	if (!dot)
-		return json_text(config, name, NULL);
-	outer = mem_format("%.*s", (int)(dot - name), name);
-	return json_text(json_object_in(config, outer), dot + 1, NULL);
-}
-
 static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -86,7 +74,7 @@ static void add_members(struct list *list, const json_t *config,
 			const char *const *names, bool write)
 {
 	for (; names && *names; names++) {
-		const char *path = member(config, *names);
+		const char *path = server_member(config, *names);
 
 		if (!path)
 			continue;

@@ -197,6 +197,15 @@ void policy_simulate(struct http_exchange *x, void *cookie)
 		flow_simulate(api->flow, &caller, body, call_reply(x));
 }
 
+void targets_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, ANYBODY, &caller))
+		flow_target(api->flow, http_param(x, "name"), call_reply(x));
+}
+
 void targets_drill(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
@@ -231,6 +240,26 @@ void targets_discovery(struct http_exchange *x, void *cookie)
 void grants_list(struct http_exchange *x, void *cookie)
 {
 	call_list(cookie, x, ANYBODY, VIEW_GRANT);
+}
+
+void grants_show(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, ANYBODY, &caller))
+		flow_view(api->flow, &caller, VIEW_GRANT, http_param(x, "id"),
+			  NULL, call_reply(x));
+}
+
+void grants_end(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	CLEANUP(json_put_p) json_t *form = NULL;
+
+	if (call_signed(x, &form))
+		flow_grant_end(api->flow, http_param(x, "id"), form,
+			       call_reply(x));
 }
 
 void notifications_list(struct http_exchange *x, void *cookie)

@@ -4,6 +4,7 @@
 #include "api/api.h"
 
 #include "api/call.h"
+#include "api/oauth.h"
 #include "base/mem.h"
 
 enum {
@@ -19,6 +20,12 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/tasks/{id}", NO_BODY, tasks_show, "Read a task" },
 	{ "POST", "/v1/tasks/{id}/complete", SMALL, tasks_complete,
 	  "Complete a task: what it holds ends" },
+	{ "POST", "/v1/tasks/{id}/children", SMALL, tasks_delegate,
+	  "Delegate a part of a task to another agent, as a task of its own" },
+	{ "POST", "/v1/tasks/{id}/lease", SMALL, tasks_lease,
+	  "Renew the lease of a task" },
+	{ "POST", "/v1/tasks/{id}/effects", LARGE, tasks_report,
+	  "Report what was done with what was lent" },
 	{ "POST", "/v1/tasks/{id}/records", LARGE, tasks_attach,
 	  "Attach a prompt or a tool trace" },
 
@@ -31,6 +38,8 @@ static const struct http_route routes[] = {
 	  "Read a request, waiting for its end" },
 	{ "POST", "/v1/requests/{id}/replay", SMALL, requests_replay,
 	  "Make its last decision again, from what was kept of it" },
+	{ "POST", "/v1/requests/{id}/secret", SMALL, requests_secret,
+	  "What it lent, handed out once to the agent that asked" },
 	{ "POST", "/v1/requests/{id}/cancel", SMALL, requests_cancel,
 	  "Withdraw a request" },
 	{ "POST", "/v1/requests/{id}/rollback", SMALL, requests_rollback,
@@ -75,11 +84,16 @@ static const struct http_route routes[] = {
 	  "Activate a staged bundle, signed" },
 	{ "POST", "/v1/policy/simulate", HUGE_BODY, policy_simulate,
 	  "What another bundle would have decided" },
+	{ "GET", "/v1/targets/{name}", NO_BODY, targets_show,
+	  "What a target lends" },
 	{ "GET", "/v1/targets/{name}/discovery", NO_BODY, targets_discovery,
 	  "The accounts and groups that a target holds" },
 	{ "POST", "/v1/targets/{name}/drill", SMALL, targets_drill,
 	  "Try the way back on a target, signed" },
 	{ "GET", "/v1/grants", NO_BODY, grants_list, "List grants" },
+	{ "GET", "/v1/grants/{id}", NO_BODY, grants_show, "Read a grant" },
+	{ "POST", "/v1/grants/{id}/end", SMALL, grants_end,
+	  "End a grant before its time, signed" },
 
 	{ "POST", "/v1/signals", SMALL, signals_post,
 	  "A signal or heartbeat, signed by its detector" },
@@ -105,13 +119,32 @@ static const struct http_route routes[] = {
 	  evidence_disclose_leaf, "Read a payload, signed" },
 	{ "POST", "/v1/subjects/{subject}/erase", SMALL, subjects_erase,
 	  "Erase what is kept of a human or an agent, signed by two" },
+	{ "GET", "/v1/erasures", NO_BODY, erasures_list,
+	  "List erasures that wait for a signature" },
 	{ "GET", "/log/{path...}", NO_BODY, log_file,
 	  "The public log (C2SP tlog-tiles)" },
+	{ "GET", "/ssh/krl", NO_BODY, ssh_krl,
+	  "Revoked SSH certificates, for RevokedKeys of sshd" },
+	{ "GET", "/ssh/authorities", NO_BODY, ssh_authorities,
+	  "The keys of SSH certificates, for TrustedUserCAKeys of sshd" },
 
 	{ "GET", "/v1/health", NO_BODY, health_show, "Is it well" },
 	{ "GET", "/v1/authority", NO_BODY, authority_show,
 	  "Name and public key of the log" },
 	{ "GET", "/v1/openapi.json", NO_BODY, openapi_show, "This document" },
+
+	{ "GET", "/.well-known/oauth-authorization-server", NO_BODY,
+	  oauth_metadata, "What tokens can be had here, and how (RFC 8414)" },
+	{ "GET", "/.well-known/oauth-authorization-server/{path...}", NO_BODY,
+	  oauth_metadata, "The same of an issuer with a path" },
+	{ "GET", "/oauth/jwks", NO_BODY, oauth_jwks,
+	  "The keys that tokens are verified by (RFC 7517)" },
+	{ "POST", "/oauth/token", SMALL, oauth_token,
+	  "A token for a task (RFC 6749, 7523, 8693)", .form = true },
+	{ "POST", "/oauth/revoke", SMALL, oauth_revoke,
+	  "End a token (RFC 7009)", .form = true },
+	{ "POST", "/oauth/introspect", SMALL, oauth_introspect,
+	  "What a token is worth now (RFC 7662)", .form = true },
 };
 
 const struct http_route *api_routes(size_t *ret_count)
@@ -131,6 +164,7 @@ struct api *api_new(const struct api_config *config)
 	api->audience = mem_str(config->audience);
 	api->openapi = json_canonical(document);
 	api->sandbox = config->sandbox;
+	api->oauth = oauth_new(config->issuer, api->audience);
 	return api;
 }
 
@@ -142,5 +176,6 @@ void api_free(struct api *api)
 	free(api->audience);
 	free(api->openapi);
 	json_decref(api->sandbox);
+	oauth_free(api->oauth);
 	free(api);
 }

@@ -15,7 +15,8 @@ struct api_config {
 	struct evidence *evidence;
 	const char *origin;
 	const char *audience;
-	json_t *sandbox; /* owned by the call; what health tells of it */
+	const char *issuer; /* of tokens; NULL: none are made */
+	json_t *sandbox;    /* owned by the call; what health tells of it */
 };
 
 struct api *api_new(const struct api_config *config);

@@ -17,6 +17,7 @@ static const struct {
 	[ANSWER_CREATED] = { 201, NULL },
 	[ANSWER_WAITING] = { 202, NULL },
 	[ANSWER_INVALID] = { 422, "invalid" },
+	[ANSWER_MALFORMED] = { 400, "malformed" },
 	[ANSWER_UNPROVED] = { 401, "unproved" },
 	[ANSWER_DENIED] = { 403, "denied" },
 	[ANSWER_NOT_FOUND] = { 404, "not-found" },
@@ -24,6 +25,7 @@ static const struct {
 	[ANSWER_MISMATCH] = { 422, "key-reused" },
 	[ANSWER_BUSY] = { 503, "busy" },
 	[ANSWER_UNAVAILABLE] = { 503, "unavailable" },
+	[ANSWER_FULL] = { 507, "disk-full" },
 	[ANSWER_LIMITED] = { 429, "quota" },
 };
 
@@ -74,7 +76,7 @@ static void answered(void *cookie, const struct answer *a)
 
 	if (x) {
 		http_on_gone(x, NULL, NULL);
-		if (status == 503)
+		if (status == 503 || status == 507)
 			http_add_header(x, "Retry-After", "1");
 		if (status == 429)
 			add_retry_after(x, a->body);
@@ -103,16 +105,46 @@ struct reply_to call_reply(struct http_exchange *x)
 
 /* ---- reading a call ---- */
 
+/* RFC 6750, section 3.1: a credential that is not in the form of one is a wrong
+ * request; what is in that form and proves nobody is a wrong token; nothing at
+ * all is neither. */
+static void challenge(struct http_exchange *x, const char *error)
+{
+	CLEANUP(mem_free_p)
+	char *value =
+		error ? mem_format("Bearer realm=\"writ\", error=\"%s\"", error)
+		      : mem_str("Bearer realm=\"writ\"");
+
+	http_add_header(x, "WWW-Authenticate", value);
+}
+
+static void refuse_broken(struct http_exchange *x)
+{
+	challenge(x, "invalid_request");
+	http_reply_problem(x, 400, "bearer",
+			   "Authorization says Bearer and no single token "
+			   "follows.",
+			   NULL);
+}
+
 static void refuse_unproved(struct http_exchange *x, const char *class)
 {
 	json_t *more = json_object();
+	const char *fault = NULL;
 
+	if (!strcmp(class, "malformed") && http_bearer(x).len) {
+		fault = jose_token_fault(http_bearer(x));
+		json_set_text(more, "part",
+			      fault ? fault
+				    : "one of its claims is no such "
+				      "claim");
+	}
 	json_set_text(more, "reason", class);
 	json_set_text(more, "way_forward",
 		      "Agents send a fresh JWT-SVID or OIDC token for this "
 		      "audience or show an X.509-SVID, humans send a session "
 		      "from /v1/login.");
-	http_add_header(x, "WWW-Authenticate", "Bearer realm=\"writ\"");
+	challenge(x, http_bearer(x).len ? "invalid_token" : NULL);
 	http_reply_problem(x, 401, "unproved",
 			   "Who asks is not proved by what was sent.", more);
 }
@@ -146,6 +178,10 @@ bool call_prove(struct api *api, struct http_exchange *x, unsigned kinds,
 {
 	const char *class = "";
 
+	if (http_bearer_is_broken(x)) {
+		refuse_broken(x);
+		return false;
+	}
 	if (!call_who(api, x, ret_caller, &class)) {
 		refuse_unproved(x, class);
 		return false;

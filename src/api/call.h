@@ -11,8 +11,9 @@ struct api {
 	struct evidence *evidence;
 	char *origin;
 	char *audience;
-	char *openapi;	 /* the document's text */
-	json_t *sandbox; /* owned */
+	char *openapi;	     /* the document's text */
+	json_t *sandbox;     /* owned */
+	struct oauth *oauth; /* oauth.h; NULL: no tokens are made */
 };
 
 /* Where flow's answer to this exchange goes.  The reply is dropped quietly if
@@ -76,11 +77,16 @@ extern const struct schema body_none[];
 extern const struct schema body_signed[];
 extern const struct schema body_task_open[];
 extern const struct schema body_task_attach[];
+extern const struct schema body_task_delegate[];
+extern const struct schema body_task_report[];
 extern const struct schema body_request_create[];
 extern const struct schema body_request_rollback[];
 extern const struct schema body_change[];
 extern const struct schema body_activate[];
 extern const struct schema body_simulate[];
+/* The same of forms. */
+extern const struct schema form_token[];
+extern const struct schema form_about_token[];
 
 /* One file per surface. */
 void tasks_open(struct http_exchange *x, void *cookie);
@@ -88,10 +94,14 @@ void tasks_list(struct http_exchange *x, void *cookie);
 void tasks_show(struct http_exchange *x, void *cookie);
 void tasks_complete(struct http_exchange *x, void *cookie);
 void tasks_attach(struct http_exchange *x, void *cookie);
+void tasks_delegate(struct http_exchange *x, void *cookie);
+void tasks_lease(struct http_exchange *x, void *cookie);
+void tasks_report(struct http_exchange *x, void *cookie);
 
 void requests_create(struct http_exchange *x, void *cookie);
 void requests_list(struct http_exchange *x, void *cookie);
 void requests_show(struct http_exchange *x, void *cookie);
+void requests_secret(struct http_exchange *x, void *cookie);
 void requests_cancel(struct http_exchange *x, void *cookie);
 void requests_rollback(struct http_exchange *x, void *cookie);
 void requests_sign(struct http_exchange *x, void *cookie);
@@ -119,9 +129,12 @@ void containments_release(struct http_exchange *x, void *cookie);
 void policy_show(struct http_exchange *x, void *cookie);
 void policy_activate(struct http_exchange *x, void *cookie);
 void policy_simulate(struct http_exchange *x, void *cookie);
+void targets_show(struct http_exchange *x, void *cookie);
 void targets_drill(struct http_exchange *x, void *cookie);
 void targets_discovery(struct http_exchange *x, void *cookie);
 void grants_list(struct http_exchange *x, void *cookie);
+void grants_show(struct http_exchange *x, void *cookie);
+void grants_end(struct http_exchange *x, void *cookie);
 
 void notifications_list(struct http_exchange *x, void *cookie);
 void notifications_act(struct http_exchange *x, void *cookie);
@@ -137,7 +150,16 @@ void evidence_show(struct http_exchange *x, void *cookie);
 void evidence_proof(struct http_exchange *x, void *cookie);
 void evidence_disclose_leaf(struct http_exchange *x, void *cookie);
 void subjects_erase(struct http_exchange *x, void *cookie);
+void erasures_list(struct http_exchange *x, void *cookie);
 void log_file(struct http_exchange *x, void *cookie);
+void ssh_krl(struct http_exchange *x, void *cookie);
+void ssh_authorities(struct http_exchange *x, void *cookie);
 void health_show(struct http_exchange *x, void *cookie);
 void authority_show(struct http_exchange *x, void *cookie);
 void openapi_show(struct http_exchange *x, void *cookie);
+
+void oauth_metadata(struct http_exchange *x, void *cookie);
+void oauth_jwks(struct http_exchange *x, void *cookie);
+void oauth_token(struct http_exchange *x, void *cookie);
+void oauth_revoke(struct http_exchange *x, void *cookie);
+void oauth_introspect(struct http_exchange *x, void *cookie);

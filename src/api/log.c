@@ -171,6 +171,15 @@ void subjects_erase(struct http_exchange *x, void *cookie)
 			   call_reply(x));
 }
 
+void erasures_list(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+
+	if (call_prove(api, x, HUMANS, &caller))
+		flow_erasures(api->flow, &caller, call_reply(x));
+}
+
 void log_file(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;

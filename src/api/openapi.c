@@ -132,9 +132,13 @@ static const struct {
 	{ tasks_open, body_task_open },
 	{ tasks_complete, body_none },
 	{ tasks_attach, body_task_attach },
+	{ tasks_delegate, body_task_delegate },
+	{ tasks_lease, body_none },
+	{ tasks_report, body_task_report },
 	{ requests_create, body_request_create },
 	{ requests_explain, body_request_create },
 	{ requests_replay, body_none },
+	{ requests_secret, body_none },
 	{ requests_cancel, body_none },
 	{ requests_rollback, body_request_rollback },
 	{ requests_sign, body_signed },
@@ -151,10 +155,20 @@ static const struct {
 	{ targets_drill, body_signed },
 	{ signals_post, body_signed },
 	{ exceptions_post, body_signed },
+	{ grants_end, body_signed },
 	{ exceptions_revoke, body_signed },
 	{ evidence_disclose_leaf, body_signed },
 	{ subjects_erase, body_signed },
 	{ notifications_act, body_signed },
+};
+
+static const struct {
+	http_handler_fn handler;
+	const struct schema *form;
+} forms[] = {
+	{ oauth_token, form_token },
+	{ oauth_revoke, form_about_token },
+	{ oauth_introspect, form_about_token },
 };
 
 /* What calls take beside their path and body. */
@@ -172,15 +186,21 @@ static const struct {
 #define WAIT                                                                   \
 	"wait", "query", false,                                                \
 		"seconds, 0 to 30, to hold the answer until the request ends"
+#define WAIT_ASKED                                                             \
+	"wait", "query", false,                                                \
+		"seconds, 0 to 30, to hold the answer until the request ends " \
+		"or people are asked"
 #define STATE "state", "query", false, "only what is in this state"
 #define AFTER "after", "query", false, "what follows this: the \"next\" before"
 #define LIMIT "limit", "query", false, "rows of a page, 1 to 500"
 	{ tasks_open, KEY },
+	{ tasks_delegate, KEY },
 	{ requests_create, KEY },
 	{ requests_rollback, KEY },
-	{ requests_create, WAIT },
-	{ requests_rollback, WAIT },
+	{ requests_create, WAIT_ASKED },
+	{ requests_rollback, WAIT_ASKED },
 	{ requests_show, WAIT },
+	{ requests_secret, WAIT },
 	{ tasks_list, STATE },
 	{ requests_list, STATE },
 	{ changes_list, STATE },
@@ -207,6 +227,7 @@ static const struct {
 #undef PAGED
 #undef KEY
 #undef WAIT
+#undef WAIT_ASKED
 #undef STATE
 #undef AFTER
 #undef LIMIT
@@ -217,6 +238,15 @@ static const struct schema *body_of(http_handler_fn handler)
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
 		if (bodies[i].handler == handler)
 			return bodies[i].body;
+	}
+	return NULL;
+}
+
+static const struct schema *form_of(http_handler_fn handler)
+{
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		if (forms[i].handler == handler)
+			return forms[i].form;
 	}
 	return NULL;
 }
@@ -278,13 +308,30 @@ static json_t *parameters_of(const struct http_route *route)
 	return list;
 }
 
+/* What is not known in a form is passed over. */
+static void add_form(json_t *operation, const struct schema *form)
+{
+	json_t *schema;
+	json_t *request;
+
+	if (!form)
+		return;
+	schema = schema_object(form);
+	json_set_flag(schema, "additionalProperties", true);
+	request = content("application/x-www-form-urlencoded", schema);
+	json_set_flag(request, "required", true);
+	json_set_new(operation, "requestBody", request);
+}
+
 static json_t *operation_of(const struct http_route *route)
 {
 	json_t *operation = json_object();
 	json_t *responses = json_object();
 	json_t *fine = json_object();
-	json_t *problem =
-		content("application/problem+json", reference("Problem"));
+	json_t *problem = route->form ? content("application/json",
+						reference("OAuthError"))
+				      : content("application/problem+json",
+						reference("Problem"));
 	const struct schema *body = body_of(route->handler);
 
 	json_set_text(operation, "summary", route->summary);
@@ -296,9 +343,11 @@ static json_t *operation_of(const struct http_route *route)
 		json_set_flag(request, "required", body != body_none);
 		json_set_new(operation, "requestBody", request);
 	}
+	add_form(operation, form_of(route->handler));
 	json_set_text(fine, "description", "Done, or waiting (202).");
 	json_set_new(responses, "2XX", fine);
-	json_set_text(problem, "description", "RFC 9457 problem");
+	json_set_text(problem, "description",
+		      route->form ? "RFC 6749 error" : "RFC 9457 problem");
 	json_set_new(responses, "default", problem);
 	json_set_new(operation, "responses", responses);
 	return operation;
@@ -349,6 +398,21 @@ static json_t *problem_schema(void)
 	return schema;
 }
 
+/* RFC 6749, 5.2; request_id and interval of what waits for people. */
+static json_t *oauth_error_schema(void)
+{
+	json_t *schema = typed("object");
+	json_t *properties = json_object();
+	static const char *const texts[] = { "error", "error_description",
+					     "request_id" };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		json_set_new(properties, texts[i], typed("string"));
+	json_set_new(properties, "interval", typed("integer"));
+	json_set_new(schema, "properties", properties);
+	return schema;
+}
+
 json_t *api_openapi(void)
 {
 	json_t *document = json_object();
@@ -364,6 +428,7 @@ json_t *api_openapi(void)
 	json_set_new(document, "info", info);
 	json_set_new(document, "paths", paths_json());
 	json_set_new(schemas, "Problem", problem_schema());
+	json_set_new(schemas, "OAuthError", oauth_error_schema());
 	json_set_new(components, "schemas", schemas);
 	json_set_text(bearer, "type", "http");
 	json_set_text(bearer, "scheme", "bearer");

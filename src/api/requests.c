@@ -2,11 +2,23 @@
 #include "api/call.h"
 #include "govern/action.h"
 
+static const struct schema detail_row = { "detail", SCHEMA_ANY };
+
 static const struct schema parameter_rows[] = {
 	{ "member", SCHEMA_TEXT, .min = 1, .max = 1024,
 	  .help = "who is added or removed; of accounts there is none" },
 	{ "login", SCHEMA_TEXT, .min = 1, .max = 256,
-	  .help = "of a posixGroup's member whose account is gone" },
+	  .help = "of a posixGroup's member whose account is gone; the one "
+		  "that was lent, to take it back" },
+	{ "credential", SCHEMA_TEXT, .min = 1, .max = 64,
+	  .help = "that the authority issued, to take it back" },
+	{ "publicKey", SCHEMA_TEXT, .min = 1, .max = 2048,
+	  .help = "that an SSH certificate is for, as in its .pub file" },
+	{ "scope", SCHEMA_TEXT, .min = 1, .max = 128,
+	  .help = "of a token; the resource, if it is given at all" },
+	{ "authorizationDetails", SCHEMA_LIST, .min = 1, .max = 16,
+	  .rows = &detail_row,
+	  .help = "what a token is narrowed to (RFC 9396), of type writ_task" },
 	{ 0 },
 };
 
@@ -25,7 +37,8 @@ const struct schema body_request_create[] = {
 	{ "task", SCHEMA_TEXT, .required = true, .min = 1, .max = 64 },
 	{ "action", SCHEMA_ENUM, .required = true,
 	  .choices = "AddToGroup|RemoveFromGroup|GrantRole|RevokeRole|"
-		     "SuspendAccount|ResumeAccount" },
+		     "SuspendAccount|ResumeAccount|ReadEntitlements|"
+		     "IssueCredential|RevokeCredential" },
 	{ "target", SCHEMA_NAME, .required = true },
 	{ "resource", SCHEMA_TEXT, .required = true, .min = 1, .max = 1024 },
 	{ "parameters", SCHEMA_OBJECT, .required = true,
@@ -46,19 +59,68 @@ const struct schema body_request_rollback[] = {
 	{ 0 },
 };
 
-/* What is done to an account has no parameters, everything else a member. */
-static bool take_request(struct http_exchange *x, json_t **ret_body)
+/* What only reads has no parameters, gives no advice and lends nothing. */
+static bool take_read(struct http_exchange *x, const json_t *body)
 {
-	CLEANUP(json_put_p) json_t *body = NULL;
-	const json_t *parameters;
-	const struct action *action;
-	bool of_account;
+	if (json_object_size(json_object_in(body, "parameters")) > 0)
+		call_refuse(x, "/parameters", "of what is read there are none");
+	else if (!strcmp(json_text(body, "mode", ""), "recommend"))
+		call_refuse(x, "/mode", "what only reads cannot be advised");
+	else if (json_object_get(body, "ttl"))
+		call_refuse(x, "/ttl", "nothing of what is read can last");
+	else
+		return true;
+	return false;
+}
 
-	if (!call_body(x, body_request_create, &body))
+static bool has_none(struct http_exchange *x, const json_t *parameters,
+		     const char *const *names, size_t count, const char *detail)
+{
+	for (size_t i = 0; i < count; i++) {
+		char at[64];
+
+		if (!json_object_get(parameters, names[i]))
+			continue;
+		snprintf(at, sizeof(at), "/parameters/%s", names[i]);
+		call_refuse(x, at, detail);
 		return false;
-	action = action_find(json_text(body, "action", ""));
-	parameters = json_object_in(body, "parameters");
-	of_account = action && !strcmp(action->resource_type, "Account");
+	}
+	return true;
+}
+
+/* Whom it is lent to is known, and what it is called follows from the request.
+ */
+static bool take_lent(struct http_exchange *x, const json_t *parameters)
+{
+	static const char *const foreign[] = { "member", "login",
+					       "credential" };
+
+	return has_none(x, parameters, foreign, ARRAY_LEN(foreign),
+			"of what is lent there is none");
+}
+
+static bool take_lent_back(struct http_exchange *x, const json_t *parameters)
+{
+	if (json_object_size(parameters) == 1 &&
+	    (json_object_get(parameters, "login") ||
+	     json_object_get(parameters, "credential")))
+		return true;
+	call_refuse(x, "/parameters",
+		    "names what was lent, its login or credential, alone");
+	return false;
+}
+
+/* What is done to an account has no parameters, everything else a member. */
+static bool take_change(struct http_exchange *x, const struct action *action,
+			const json_t *parameters)
+{
+	static const char *const lent[] = { "credential", "publicKey", "scope",
+					    "authorizationDetails" };
+	bool of_account = !strcmp(action->resource_type, "Account");
+
+	if (!has_none(x, parameters, lent, ARRAY_LEN(lent),
+		      "only of what is lent"))
+		return false;
 	if (of_account && json_object_size(parameters) > 0) {
 		call_refuse(x, "/parameters", "of an account there are none");
 		return false;
@@ -67,6 +129,35 @@ static bool take_request(struct http_exchange *x, json_t **ret_body)
 		call_refuse(x, "/parameters/member", "is required");
 		return false;
 	}
+	return true;
+}
+
+/* Whether the parameters are those of the action. */
+static bool takes(struct http_exchange *x, const json_t *body)
+{
+	const struct action *action =
+		action_find(json_text(body, "action", ""));
+	const json_t *parameters = json_object_in(body, "parameters");
+
+	if (!action) {
+		call_refuse(x, "/action", "is not known");
+		return false;
+	}
+	if (action->reads)
+		return take_read(x, body);
+	if (action->lends)
+		return take_lent(x, parameters);
+	if (action_takes_back_lent(action))
+		return take_lent_back(x, parameters);
+	return take_change(x, action, parameters);
+}
+
+static bool take_request(struct http_exchange *x, json_t **ret_body)
+{
+	CLEANUP(json_put_p) json_t *body = NULL;
+
+	if (!call_body(x, body_request_create, &body) || !takes(x, body))
+		return false;
 	*ret_body = TAKE(body);
 	return true;
 }
@@ -126,6 +217,21 @@ void requests_replay(struct http_exchange *x, void *cookie)
 	if (call_prove(api, x, HUMANS, &caller) && call_no_body(x))
 		flow_request_replay(api->flow, &caller, http_param(x, "id"),
 				    call_reply(x));
+}
+
+void requests_secret(struct http_exchange *x, void *cookie)
+{
+	struct api *api = cookie;
+	struct caller caller;
+	int64_t wait_ms;
+
+	/* Not a GET: it is handed out once, and that is recorded. */
+	if (!call_prove(api, x, AGENTS, &caller) || !call_no_body(x))
+		return;
+	wait_ms = call_wait_ms(x, 0);
+	if (wait_ms >= 0)
+		flow_secret(api->flow, &caller, http_param(x, "id"), wait_ms,
+			    call_reply(x));
 }
 
 void requests_cancel(struct http_exchange *x, void *cookie)

@@ -60,17 +60,98 @@ static int read_chunk(int fd, const char *path, struct buf *b, size_t *ret_got)
 	return 0;
 }
 
-int file_read(const char *path, struct buf *b)
+static int open_to_read(const char *path, int *ret_fd)
 {
-	CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t got = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return failed_open(path);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int read_whole(int fd, const char *path, struct buf *b)
+{
+	size_t got = 0;
+
 	do
 		TRY(read_chunk(fd, path, b, &got));
 	while (got);
 	return 0;
+}
+
+int file_read(const char *path, struct buf *b)
+{
+	CLEANUP(fd_close_p) int fd = -1;
+
+	TRY(open_to_read(path, &fd));
+	return read_whole(fd, path, b);
+}
+
+int file_read_end(const char *path, size_t max, struct buf *b, bool *ret_whole)
+{
+	CLEANUP(fd_close_p)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat status;
+	size_t before = b->len;
+	off_t start;
+	uint8_t *room;
+	ssize_t got;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_sys("'%s'", path);
+	if (!S_ISREG(status.st_mode))
+		return error_set(ERR_IO, "'%s' is no file", path);
+	start = status.st_size > (off_t)max ? status.st_size - (off_t)max : 0;
+	*ret_whole = start == 0;
+	if (status.st_size == start)
+		return 0;
+	room = buf_extend(b, (size_t)(status.st_size - start));
+	if (!room)
+		return error_set(ERR_LIMIT, "'%s' is too large", path);
+	got = pread(fd, room, b->len - before, start);
+	if (got < 0)
+		return error_sys("reading '%s'", path);
+	buf_cut(b, before + (size_t)got);
+	return 0;
+}
+
+bool file_is_private(const struct stat *status)
+{
+	bool lent = status->st_uid == 0 && geteuid() != 0;
+
+	return !(status->st_mode & (lent ? 037 : 077));
+}
+
+int file_check_private(int fd, const char *path)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return error_sys("stat '%s'", path);
+	if (file_is_private(&status))
+		return 0;
+	return error_set(ERR_REFUSED,
+			 "a secret is open to others (mode %03o), close it: "
+			 "chmod go= '%s'",
+			 (unsigned)status.st_mode & 0777, path);
+}
+
+int file_read_private(const char *path, struct buf *b)
+{
+	CLEANUP(fd_close_p) int fd = -1;
+
+	TRY(open_to_read(path, &fd));
+	TRY(file_check_private(fd, path));
+	return read_whole(fd, path, b);
+}
+
+int file_test_private(const char *path)
+{
+	CLEANUP(fd_close_p) int fd = -1;
+
+	TRY(open_to_read(path, &fd));
+	return file_check_private(fd, path);
 }
 
 static int write_all(int fd, const char *path, struct slice content)

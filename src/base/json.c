@@ -429,3 +429,24 @@ bool json_has_text(const json_t *array, const char *text)
 	}
 	return false;
 }
+
+static void wipe(json_t *value)
+{
+	const char *name;
+	json_t *inner;
+	size_t at;
+
+	if (json_is_string(value))
+		mem_wipe((void *)(uintptr_t)json_string_value(value),
+			 json_string_length(value));
+	json_array_foreach(value, at, inner)
+		wipe(inner);
+	json_object_foreach(value, name, inner)
+		wipe(inner);
+}
+
+void json_wipe(json_t *owned)
+{
+	wipe(owned);
+	json_decref(owned);
+}

@@ -64,5 +64,15 @@ void json_set_time(json_t *object, const char *name, int64_t wall_ms);
 void json_pick(json_t *to, const json_t *from, const char *const *names,
 	       size_t count);
 
+/* Wipes the texts of a value that holds a secret, at any depth, and releases
+ * it; whoever has another reference to any of it sees zeros.  owned: may be
+ * NULL. */
+void json_wipe(json_t *owned);
+/* For CLEANUP(json_wipe_p) on a json_t *. */
+static inline UNUSED void json_wipe_p(json_t **value)
+{
+	json_wipe(*value);
+}
+
 /* True if an array of strings holds text. */
 bool json_has_text(const json_t *array, const char *text);

@@ -40,14 +40,7 @@ static void put_pointer(struct buf *b, const struct step *at)
 		buf_putf(b, "%zu", at->index);
 		return;
 	}
-	for (const char *p = at->name; *p; p++) {
-		if (*p == '~')
-			buf_put_str(b, "~0");
-		else if (*p == '/')
-			buf_put_str(b, "~1");
-		else
-			buf_put_u8(b, (uint8_t)*p);
-	}
+	text_put_pointer_token(b, at->name);
 }
 
 static void put_path(struct buf *b, const struct step *at)

@@ -278,6 +278,18 @@ bool text_is_utf8(struct slice text)
 	return true;
 }
 
+void text_put_pointer_token(struct buf *b, const char *name)
+{
+	for (; *name; name++) {
+		if (*name == '~')
+			buf_put_str(b, "~0");
+		else if (*name == '/')
+			buf_put_str(b, "~1");
+		else
+			buf_put(b, slice_of(name, 1));
+	}
+}
+
 bool text_is_name(const char *text)
 {
 	size_t len = text ? strnlen(text, 64) : 0;

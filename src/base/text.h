@@ -21,6 +21,10 @@ MUST_USE int text_from_hex(struct slice text, struct buf *b);
 MUST_USE int text_from_base64(struct slice text, struct buf *b);
 MUST_USE int text_from_base64url(struct slice text, struct buf *b);
 
+/* Appends one token of a JSON pointer, escaped (RFC 6901, 3); without the slash
+ * before it. */
+void text_put_pointer_token(struct buf *b, const char *name);
+
 /* True for well-formed UTF-8 (RFC 3629) without NUL. */
 bool text_is_utf8(struct slice text);
 

@@ -1,5 +1,6 @@
 #include "cli/args.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -70,6 +71,53 @@ static const struct args_value *find_value(const struct args *a,
 	return NULL;
 }
 
+static bool is_duration(const char *text)
+{
+	int64_t seconds;
+
+	return clock_parse_duration(text, &seconds) == 0;
+}
+
+/* A time, or a duration from now. */
+static bool is_moment(const char *text)
+{
+	int64_t ms;
+
+	return strchr(text, 'T') ? clock_parse(text, &ms) == 0
+				 : is_duration(text);
+}
+
+/* At most 18 digits, so that it fits. */
+static bool is_number(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= 18 && strspn(text, "0123456789") == len;
+}
+
+/* Values whose kind help names and that are checked by it. */
+static const struct {
+	const char *argument;
+	bool (*is)(const char *text);
+	const char *words;
+} kinds[] = {
+	{ "DURATION", is_duration, "a duration such as 90s, 15m or 2d" },
+	{ "WHEN", is_moment, "a time (RFC 3339) or a duration such as 15m" },
+	{ "N", is_number, "a number" },
+	{ "INDEX", is_number, "a number" },
+};
+
+static int check_kind(const struct option_row *row, const char *text)
+{
+	for (size_t i = 0; text && i < ARRAY_LEN(kinds); i++) {
+		if (!strcmp(kinds[i].argument, row->argument) &&
+		    !kinds[i].is(text))
+			return error_set(ERR_SYNTAX, "--%s is %s", row->name,
+					 kinds[i].words);
+	}
+	return 0;
+}
+
 static int add_value(struct args *a, const struct option_row *row,
 		     const char *text)
 {
@@ -78,6 +126,7 @@ static int add_value(struct args *a, const struct option_row *row,
 	if (row->choices && !is_choice(row->choices, text))
 		return error_set(ERR_SYNTAX, "--%s must be one of %s",
 				 row->name, row->choices);
+	TRY(check_kind(row, text));
 	if (a->value_count == ARGS_VALUES_MAX)
 		return error_set(ERR_LIMIT, "more than %d options",
 				 ARGS_VALUES_MAX);

@@ -9,9 +9,13 @@
 #include "base/base.h"
 
 enum {
-	ARGS_VALUES_MAX = 128,	/* options given on one command line */
-	ARGS_OPERANDS_MAX = 64, /* words after the verb */
+	ARGS_VALUES_MAX = 128,	  /* options given on one command line */
+	ARGS_OPERANDS_MAX = 1024, /* words after the verb */
 };
+
+/* An error beside those of base/error.h: what was typed, or what is set, is
+ * wrong; another command line would help. */
+enum { ERR_USAGE = -100 };
 
 struct cli;
 
@@ -65,7 +69,8 @@ struct args {
  * to; "--" ends them; "--name=value" and "--name value" are the same.  With
  * --help or --version nothing that is missing is a fault.
  *
- * Errors: ERR_SYNTAX (unknown, missing, given twice, not a choice), ERR_LIMIT.
+ * Errors: ERR_SYNTAX (unknown, missing, given twice, not a choice, not of the
+ * kind that argument names: DURATION, WHEN, N, INDEX), ERR_LIMIT.
  */
 MUST_USE int args_parse(const struct command_table *table, int argc,
 			const char *const *argv, struct args *ret_args);

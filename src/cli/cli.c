@@ -11,9 +11,8 @@ static const struct {
 	int error;
 	int exit;
 } exits[] = {
-	{ ERR_BUSY, CLI_CONFLICT },
-	{ ERR_CORRUPT, CLI_FINDING },
-	{ ERR_UNAVAILABLE, CLI_UNREACHABLE },
+	{ ERR_USAGE, CLI_USAGE },     { ERR_BUSY, CLI_CONFLICT },
+	{ ERR_CORRUPT, CLI_FINDING }, { ERR_UNAVAILABLE, CLI_UNREACHABLE },
 	{ ERR_REFUSED, CLI_FAILED },
 };
 

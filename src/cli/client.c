@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "cli/args.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000,
@@ -31,9 +32,9 @@ int client_open(const struct settings *s, struct client **ret_client)
 	CLEANUP(client_close_p) struct client *c = NULL;
 
 	if (!s->url)
-		return error_set(ERR_SYNTAX, "where is the authority? Give "
-					     "--url, set WRIT_URL, or put url "
-					     "into ~/.config/writ/config.yaml");
+		return error_set(ERR_USAGE, "where is the authority? Give "
+					    "--url, set WRIT_URL, or put url "
+					    "into ~/.config/writ/config.yaml");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return error_set(ERR_BROKEN, "libcurl does not start");
 	c = mem_new(struct client);

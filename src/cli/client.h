@@ -16,7 +16,7 @@ struct client;
 
 /*
  * s is borrowed and must outlive the client.
- * Errors: ERR_SYNTAX (no URL known), ERR_BROKEN (libcurl).
+ * Errors: ERR_USAGE (no URL known), ERR_BROKEN (libcurl).
  */
 MUST_USE int client_open(const struct settings *s, struct client **ret_client);
 void client_close(struct client *c);

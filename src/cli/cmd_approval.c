@@ -105,14 +105,14 @@ static int choose_group(struct cli *cli, const json_t *groups,
 
 	if (named && json_object_size(groups) > 0 &&
 	    !json_object_get(groups, named))
-		return error_set(ERR_SYNTAX, "group '%s' is not asked", named);
+		return error_set(ERR_USAGE, "group '%s' is not asked", named);
 	if (named) {
 		*ret_group = named;
 		return 0;
 	}
 	if (json_object_size(groups) != 1)
-		return error_set(ERR_SYNTAX, "several groups are asked; say "
-					     "for which you sign with --group");
+		return error_set(ERR_USAGE, "several groups are asked; say "
+					    "for which you sign with --group");
 	first = json_object_iter((json_t *)(uintptr_t)groups);
 	*ret_group = json_object_iter_key(first);
 	return 0;
@@ -146,8 +146,12 @@ static int send(struct cli *cli, struct client *c, const struct question *q,
 	if (code != CLI_OK)
 		return code;
 	request = json_object_in(a.json, "request");
-	outcome_show(cli, request ? request : a.json);
-	return CLI_OK;
+	if (!request)
+		request = a.json;
+	outcome_show(cli, request);
+	/* Others are asked, too. */
+	return !strcmp(json_text(request, "state", ""), "waiting") ? CLI_WAITING
+								   : CLI_OK;
 }
 
 static int decide(struct cli *cli, const char *decision, const char *question)

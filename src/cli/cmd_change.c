@@ -121,7 +121,7 @@ static int sign_and_submit(struct cli *cli, struct client *c, json_t *manifests,
 	json_set_text(statement, "digest", digest);
 	TRY(exchange_sign(cli, STATEMENT_CHANGE, statement, &form));
 	json_set_new(body, "signed", form);
-	TRY(exchange_post(cli, c, "/v1/changes", body, 0, &a, &code));
+	TRY(exchange_ask(cli, c, "/v1/changes", body, &a, &code));
 	if (code != CLI_OK)
 		return code;
 	show_result(cli, &a);
@@ -209,7 +209,6 @@ static int fetch(struct cli *cli, struct client *c, struct client_answer *a,
 				json_text(a->json, "digest", NULL), digest);
 }
 
-/* What a signature covers is the manifests, so they are what is shown. */
 static void show_manifests(FILE *out, const json_t *manifests)
 {
 	const json_t *manifest;
@@ -222,6 +221,42 @@ static void show_manifests(FILE *out, const json_t *manifests)
 
 		fprintf(out, "%s\n", clean);
 	}
+}
+
+/* How many of each kind a change lists. */
+static void count_manifests(FILE *out, const json_t *manifests)
+{
+	CLEANUP(json_put_p) json_t *counts = json_object();
+	const json_t *manifest;
+	const char *kind;
+	json_t *count;
+	size_t i;
+
+	json_array_foreach(manifests, i, manifest) {
+		kind = json_text(manifest, "kind", "?");
+		json_set_int(counts, kind, json_int(counts, kind, 0) + 1);
+	}
+	fputs("Listed, and all that stays:", out);
+	json_object_foreach(counts, kind, count) {
+		CLEANUP(mem_free_p) char *clean = output_clean(kind, false);
+
+		fprintf(out, " %lld %s", (long long)json_integer_value(count),
+			clean);
+	}
+	fputs("\n(--verbose and 'writ change show' show each)\n", out);
+}
+
+/* What a signature covers is the manifests, so they are what is shown.  A prune
+ * lists all that stays: there the summary says what goes. */
+static void show_covered(struct cli *cli, const json_t *change)
+{
+	const json_t *manifests = json_array_in(change, "manifests");
+
+	if (json_flag(change, "prune", false) &&
+	    !args_flag(&cli->args, "verbose"))
+		count_manifests(cli->err, manifests);
+	else
+		show_manifests(cli->err, manifests);
 }
 
 int cmd_change_show(struct cli *cli)
@@ -260,7 +295,7 @@ int cmd_change_sign(struct cli *cli)
 	TRY(fetch(cli, c, &shown, digest, &code));
 	if (code != CLI_OK)
 		return code;
-	show_manifests(cli->err, json_array_in(shown.json, "manifests"));
+	show_covered(cli, shown.json);
 	show_change(cli, cli->err, shown.json, digest);
 	TRY(exchange_statement(cli, c, STATEMENT_CHANGE, &statement));
 	json_set_text(statement, "digest", digest);

@@ -145,7 +145,7 @@ static int find_open(const json_t *list, const char *agent, const char **ret_id)
 		if (!is_open_for(one, agent))
 			continue;
 		if (*ret_id)
-			return error_set(ERR_SYNTAX,
+			return error_set(ERR_USAGE,
 					 "'%s' is held by several: name one "
 					 "with 'writ containment release'",
 					 agent);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/frame.h"
 #include "base/mem.h"
 #include "base/reader.h"
@@ -18,6 +19,7 @@
 #include "cli/session.h"
 #include "config/bundle.h"
 #include "config/config.h"
+#include "crypto/note.h"
 #include "store/store.h"
 
 enum {
@@ -108,25 +110,6 @@ static void check_policy(struct doctor *d)
 		     mem_format("%s is a bundle", d->config.policy), NULL);
 }
 
-/* A program that the daemon starts. */
-static void check_program(struct doctor *d, const char *what,
-			  char *const *command)
-{
-	if (!command || access(command[0], X_OK) == 0)
-		return;
-	note(d, BAD, "programs",
-	     mem_format("%s: %s: %s", what, command[0], strerror(errno)),
-	     "install it, or correct command in the configuration");
-}
-
-static void check_programs(struct doctor *d)
-{
-	check_program(d, "keeper", d->config.keeper_command);
-	for (size_t i = 0; i < d->config.connector_count; i++)
-		check_program(d, d->config.connectors[i].target,
-			      d->config.connectors[i].command);
-}
-
 /* ---- folders ---- */
 
 /* What only another user may look at says nothing about what is wrong. */
@@ -140,20 +123,24 @@ static void note_missing(struct doctor *d, const char *check, const char *path,
 	     hidden ? "run doctor as the user of writd to see more" : remedy);
 }
 
+/* The chmod that closes what is open to others; owned. */
+static char *chmod_of(const char *path)
+{
+	return mem_format("take their permissions away: chmod go= %s", path);
+}
+
 /* Returns whether it is there. */
 static bool check_private(struct doctor *d, const char *check, const char *path,
 			  const char *remedy)
 {
-	CLEANUP(mem_free_p)
-	char *close =
-		mem_format("take their permissions away: chmod go= %s", path);
+	CLEANUP(mem_free_p) char *close = chmod_of(path);
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
 		note_missing(d, check, path, remedy);
 		return false;
 	}
-	if (st.st_mode & 077)
+	if (!file_is_private(&st))
 		note(d, BAD, check,
 		     mem_format("%s can be used by others (mode %03o)", path,
 				(unsigned)st.st_mode & 0777),
@@ -188,23 +175,106 @@ static const char *keeper_folder(const struct doctor *d)
 
 static void check_keeper_folder(struct doctor *d)
 {
-	static const char *const files[] = { "keys.json", "last" };
+	static const struct {
+		const char *name;
+		const char *remedy;
+	} files[] = {
+		{ "keys.json", "put back the copy of the keys; see "
+			       "docs/recovery.md" },
+		{ "last", "the keeper does not start without it; put back the "
+			  "newest copy of the folder, see docs/recovery.md" },
+		{ "issued", "the keeper does not start without it; put back "
+			    "the newest copy of the folder, see "
+			    "docs/recovery.md" },
+	};
 	const char *folder = keeper_folder(d);
 
 	if (!folder)
 		return;
 	if (!check_private(d, "keeper folder", folder,
-			   "restore it from the copy of the keys, or correct "
-			   "keeper.command"))
+			   "put back the newest copy of it, see "
+			   "docs/recovery.md, or correct keeper.command"))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP(mem_free_p)
-		char *path = mem_format("%s/%s", folder, files[i]);
+		char *path = mem_format("%s/%s", folder, files[i].name);
 
-		check_private(d, "keeper files", path,
-			      "restore it from the copy of the keys; without "
-			      "its last checkpoint the keeper does not start");
+		check_private(d, "keeper files", path, files[i].remedy);
 	}
+}
+
+/* ---- whether it would start ---- */
+
+/* Each line that writd said. */
+static void note_faults(struct doctor *d, enum level level, const char *check,
+			char *said)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(said, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		note(d, level, check, mem_str(line),
+		     level == BAD ? "writd does not start with it: do as it "
+				    "says"
+				  : "run doctor as the user of writd to see "
+				    "more");
+}
+
+/* Whether what writd reads is somebody else's, and may be hidden from us. */
+static bool is_of_another(const struct doctor *d)
+{
+	struct stat st;
+
+	return geteuid() != 0 && d->config.data &&
+	       (stat(d->config.data, &st) < 0 || st.st_uid != geteuid());
+}
+
+/* A program that the daemon starts. */
+static void check_program(struct doctor *d, const char *what,
+			  char *const *command)
+{
+	if (!command || access(command[0], X_OK) == 0)
+		return;
+	note(d, BAD, "programs",
+	     mem_format("%s: %s: %s", what, command[0], strerror(errno)),
+	     "install it, or correct command in the configuration");
+}
+
+static void check_programs(struct doctor *d)
+{
+	check_program(d, "keeper", d->config.keeper_command);
+	for (size_t i = 0; i < d->config.connector_count; i++)
+		check_program(d, d->config.connectors[i].target,
+			      d->config.connectors[i].command);
+}
+
+/* The same check as at each start, by the program that starts. */
+static void check_start(struct doctor *d)
+{
+	CLEANUP(buf_clear) struct buf said = BUF_INIT(FRAME_MAX);
+	CLEANUP(mem_free_p) char *program = process_find("writd");
+	const char *argv[] = { program, "--check-config", "--config",
+			       d->config_path, NULL };
+	struct process p = { argv, slice_of(NULL, 0), true, KEEPER_TIMEOUT_MS };
+	int status = 0;
+
+	if (!d->config.data)
+		return;
+	if (!program) {
+		note(d, WARNING, "start",
+		     mem_str("writd is neither beside writ nor in PATH"),
+		     "run writd --check-config --config FILE by hand");
+		check_programs(d);
+		return;
+	}
+	if (process_run(&p, &said, &status) < 0)
+		note(d, WARNING, "start", NULL,
+		     "run writd --check-config --config FILE by hand");
+	else if (status == 0)
+		note(d, OK, "start", mem_str("writd starts with it"), NULL);
+	else
+		note_faults(d, is_of_another(d) ? WARNING : BAD, "start",
+			    (char *)(uintptr_t)buf_text(&said));
 }
 
 /* ---- the daemon ---- */
@@ -222,12 +292,13 @@ static char *daemon_url(const struct doctor *d)
 			  listen);
 }
 
-static int ask_health(struct doctor *d, const char *url)
+static int ask(struct doctor *d, const char *url, const char *path,
+	       json_t **ret_json)
 {
 	CLEANUP(client_close_p) struct client *c = NULL;
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(json_put_p) json_t *session = NULL;
-	struct client_call call = { .method = "GET", .path = "/v1/health" };
+	struct client_call call = { .method = "GET", .path = path };
 	struct settings s = d->cli->settings;
 
 	s.url = (char *)(uintptr_t)url; /* borrowed, only read */
@@ -241,8 +312,87 @@ static int ask_health(struct doctor *d, const char *url)
 	if (!json_is_object(a.json))
 		return error_set(ERR_UNAVAILABLE, "%s: status %ld", url,
 				 a.status);
-	d->health = json_incref(a.json);
+	*ret_json = json_incref(a.json);
 	return 0;
+}
+
+/* ---- whose daemon it is ---- */
+
+static void note_stranger(struct doctor *d, const char *url, char *what)
+{
+	CLEANUP(mem_free_p) char *owned = what;
+
+	note(d, BAD, "authority", mem_format("%s is another: %s", url, owned),
+	     "another authority's daemon listens there: correct listen or "
+	     "--url; if it should be this one, somebody stands in between or "
+	     "its data were exchanged");
+}
+
+static bool note_ours(struct doctor *d, const char *origin)
+{
+	note(d, OK, "authority", mem_format("it is %s", origin), NULL);
+	return true;
+}
+
+/* Appends the newest checkpoint of the log on this machine. */
+static int read_local_note(const struct doctor *d, struct buf *note)
+{
+	CLEANUP(store_close_p) struct store *s = NULL;
+	uint64_t size;
+
+	TRY(store_open_reader(d->config.data, &s));
+	return store_checkpoint_last(s, &size, note);
+}
+
+/* Whether the log on this machine is signed by another key than told; one that
+ * cannot be read says nothing. */
+static bool is_other_log(const struct doctor *d, const char *told)
+{
+	CLEANUP(buf_clear) struct buf note = BUF_INIT(NOTE_MAX);
+	struct note_vkey vkey;
+	struct checkpoint head;
+
+	return d->config.data && note_vkey_parse(told, &vkey) == 0 &&
+	       read_local_note(d, &note) == 0 &&
+	       checkpoint_open(buf_slice(&note), &vkey, &head) < 0;
+}
+
+/* Returns whether the daemon is the one that is meant: by its name, by the key
+ * that was met at login, and by the log that lies here. */
+static bool check_authority(struct doctor *d, const char *url)
+{
+	CLEANUP(json_put_p) json_t *told = NULL;
+	CLEANUP(json_put_p) json_t *session = session_find(url);
+	const char *pinned = json_text(session, "vkey", NULL);
+	const char *wanted =
+		d->config.origin ? d->config.origin : d->cli->settings.origin;
+	const char *origin;
+	const char *vkey;
+
+	if (ask(d, url, "/v1/authority", &told) < 0) {
+		note(d, WARNING, "authority", NULL,
+		     "it does not tell which log is its own");
+		return true;
+	}
+	origin = json_text(told, "origin", "?");
+	vkey = json_text(told, "vkey", "?");
+	if (wanted && strcmp(origin, wanted) != 0)
+		note_stranger(
+			d, url,
+			mem_format("it is '%s', not '%s'", origin, wanted));
+	else if (is_other_log(d, vkey))
+		note_stranger(d, url,
+			      mem_format("its key %s did not sign the log in "
+					 "%s",
+					 vkey, d->config.data));
+	else if (pinned && strcmp(pinned, vkey) != 0)
+		note_stranger(d, url,
+			      mem_format("its key is %s, the one met at login "
+					 "was %s",
+					 vkey, pinned));
+	else
+		return note_ours(d, origin);
+	return false;
 }
 
 static void check_daemon(struct doctor *d)
@@ -255,9 +405,13 @@ static void check_daemon(struct doctor *d)
 		     "give --url or --config");
 		return;
 	}
-	if (ask_health(d, url) < 0) {
+	if (ask(d, url, "/v1/health", &d->health) < 0) {
 		note(d, BAD, "daemon", NULL,
 		     "start it: writd --config FILE; its log says why not");
+		return;
+	}
+	if (!check_authority(d, url)) {
+		json_decref(TAKE(d->health));
 		return;
 	}
 	status = json_text(d->health, "status", "?");
@@ -266,7 +420,11 @@ static void check_daemon(struct doctor *d)
 		     mem_format(
 			     "%s answers, and is %s: %s", url, status,
 			     json_text(d->health, "why", "log in to see why")),
-		     "while degraded nothing new is armed; see its log");
+		     strstr(json_text(d->health, "why", ""), "disk is full")
+			     ? "make room on the disk of the data folder; it "
+			       "goes on by itself"
+			     : "while degraded nothing new is armed; see its "
+			       "log");
 	else
 		note(d, OK, "daemon", mem_format("%s answers: ok", url), NULL);
 }
@@ -282,6 +440,39 @@ static void check_connector(struct doctor *d, const json_t *row)
 		     mem_format("%s is down: %s", target,
 				json_text(row, "why", "no reason")),
 		     "see writd's log; try the connector with --check FILE");
+	if (!json_flag(row, "readerUp", true))
+		note(d, BAD, "connector",
+		     mem_format("the one that reads back for %s is down: %s",
+				target,
+				json_text(row, "readerWhy", "no reason")),
+		     "see writd's log; try readCommand with --check FILE");
+	if (!json_flag(row, "connectorUp", true))
+		note(d, BAD, "connector",
+		     mem_format("the one that reads %s is down: %s", target,
+				json_text(row, "connectorWhy", "no reason")),
+		     "see writd's log; try the connector with --check FILE");
+	if (!json_flag(row, "listed", true))
+		note(d, WARNING, "connector",
+		     mem_format("%s is no Target of the inventory: nobody can "
+				"ask for anything there",
+				target),
+		     "writ apply its manifest, or take the connector out of "
+		     "writd.yaml");
+}
+
+static void check_lonely(struct doctor *d)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_array_in(d->health, "targetsWithoutConnector"),
+			   i, name)
+		note(d, BAD, "connector",
+		     mem_format("Target %s has no connector: every request for "
+				"it fails",
+				json_string_value(name)),
+		     "add it to connectors in writd.yaml and start writd "
+		     "again");
 }
 
 static void check_connectors(struct doctor *d)
@@ -296,6 +487,7 @@ static void check_connectors(struct doctor *d)
 		     "writ login, then run doctor again to see more");
 	json_array_foreach(json_array_in(d->health, "connectors"), i, row)
 		check_connector(d, row);
+	check_lonely(d);
 }
 
 /* ---- what the programs have shut ---- */
@@ -603,10 +795,10 @@ static void check_signing(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *d) = {
-	check_config,	     check_policy,  check_programs, check_data,
-	check_keeper_folder, check_daemon,  check_keeper,   check_connectors,
-	check_sandboxes,     check_open,    check_clock,    check_disk,
-	check_versions,	     check_signing, check_trust,    check_notifications,
+	check_config,	     check_start,   check_policy, check_data,
+	check_keeper_folder, check_daemon,  check_keeper, check_connectors,
+	check_sandboxes,     check_open,    check_clock,  check_disk,
+	check_versions,	     check_signing, check_trust,  check_notifications,
 	check_witnesses,
 };
 

@@ -1,4 +1,5 @@
 /* writ evidence ... */
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
@@ -20,7 +21,7 @@ static int read_index(const char *text, int64_t *ret_index)
 
 	if (!*text || strspn(text, "0123456789") != strlen(text) ||
 	    strlen(text) > 18)
-		return error_set(ERR_SYNTAX, "'%s' is not the index of a leaf",
+		return error_set(ERR_USAGE, "'%s' is not the index of a leaf",
 				 text);
 	*ret_index = strtoll(text, &end, 10);
 	return 0;
@@ -54,7 +55,7 @@ static int read_wait(struct cli *cli, int64_t *ret_wait_s)
 	const char *text = args_text(&cli->args, "wait", "0s");
 
 	if (clock_parse_duration(text, ret_wait_s) < 0 || *ret_wait_s > 30)
-		return error_set(ERR_SYNTAX,
+		return error_set(ERR_USAGE,
 				 "--wait is a duration of at most 30s");
 	return 0;
 }
@@ -98,35 +99,6 @@ int cmd_evidence_prove(struct cli *cli)
 	else if (!to)
 		fwrite(a.body.data, 1, a.body.len, cli->out);
 	return CLI_OK;
-}
-
-/* What is erased is gone for good, so two administrators sign for it. */
-int cmd_evidence_erase(struct cli *cli)
-{
-	CLEANUP(client_close_p) struct client *c = NULL;
-	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
-	CLEANUP(json_put_p) json_t *statement = NULL;
-	CLEANUP(mem_free_p) char *path = NULL;
-	const char *subject = args_operand(&cli->args, 0);
-	static const struct output_column columns[] = {
-		{ "Subject", "subject" },     { "State", "state" },
-		{ "Signatures", "signers" },  { "Parts", "parts" },
-		{ "Documents", "documents" }, { "Leaf", "evidence.index" },
-	};
-	int code;
-
-	path = exchange_path("/v1/subjects", subject, "/erase");
-	TRY(exchange_open(cli, &c));
-	TRY(exchange_statement(cli, c, STATEMENT_ERASE, &statement));
-	json_set_text(statement, "subject", subject);
-	json_set_text(statement, "reason",
-		      args_text(&cli->args, "reason", NULL));
-	TRY(exchange_ask_and_send(cli, c, STATEMENT_ERASE, statement,
-				  "Erase it? Nobody can bring it back.", path,
-				  &a, &code));
-	if (code == CLI_OK)
-		exchange_put(cli, a.json, columns, ARRAY_LEN(columns));
-	return code;
 }
 
 int cmd_evidence_disclose(struct cli *cli)
@@ -219,8 +191,8 @@ static int find_vkey(struct cli *cli, const char *url, char **ret_vkey)
 		given = json_text(session, "vkey", NULL);
 	}
 	if (!given)
-		return error_set(ERR_SYNTAX, "which key must the log have? "
-					     "Give --vkey or --vkey-file");
+		return error_set(ERR_USAGE, "which key must the log have? "
+					    "Give --vkey or --vkey-file");
 	*ret_vkey = mem_format("%.*s", (int)strcspn(given, "\r\n"), given);
 	return 0;
 }
@@ -269,6 +241,12 @@ static const struct output_column open_columns[] = {
 	{ "ARMED WITHOUT AN END YET", "about" },
 };
 
+static const struct output_column lent_columns[] = {
+	{ "INDEX", "index" },
+	{ "LENT WITHOUT AN END YET", "about" },
+	{ "EXPIRES", "expires" },
+};
+
 static void put_witnesses(struct cli *cli, const json_t *report)
 {
 	const json_t *rows =
@@ -299,6 +277,9 @@ static int conclude(struct cli *cli, const json_t *report)
 		if (json_array_size(json_array_in(report, "open")) > 0)
 			output_table(cli->out, json_array_in(report, "open"),
 				     open_columns, ARRAY_LEN(open_columns));
+		if (json_array_size(json_array_in(report, "lent")) > 0)
+			output_table(cli->out, json_array_in(report, "lent"),
+				     lent_columns, ARRAY_LEN(lent_columns));
 	}
 	if (!strcmp(verdict, "ok"))
 		return CLI_OK;
@@ -328,6 +309,32 @@ static int verify_receipt(struct cli *cli, const char *path, const char *vkey,
 	return conclude(cli, report);
 }
 
+/* A folder that holds no log at all is a mistake of whoever typed it; one that
+ * lacks a part of a log is a finding. */
+static int check_place(const char *path)
+{
+	CLEANUP(mem_free_p)
+	char *checkpoint = mem_format("%s/checkpoint", path);
+	CLEANUP(mem_free_p) char *tiles = mem_format("%s/tile", path);
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return error_set(ERR_USAGE, "%s: %s", path,
+				 strerrordesc_np(errno));
+	if (!S_ISDIR(status.st_mode))
+		return error_set(ERR_USAGE,
+				 "%s is no folder; a receipt is verified with "
+				 "--leaf FILE",
+				 path);
+	if (!file_exists(checkpoint) && !file_exists(tiles))
+		return error_set(ERR_USAGE,
+				 "%s holds no log: neither checkpoint nor tile "
+				 "is in it; give what `writ evidence export` "
+				 "made, or a URL",
+				 path);
+	return 0;
+}
+
 int cmd_evidence_verify(struct cli *cli)
 {
 	CLEANUP(witness_policy_free_p) struct witness_policy *policy = NULL;
@@ -354,6 +361,7 @@ int cmd_evidence_verify(struct cli *cli)
 		config.fetch = fetch_remote;
 		config.cookie = &remote;
 	} else {
+		TRY(check_place(where));
 		config.folder = where;
 	}
 	TRY(verify_log(&config, &report));
@@ -479,7 +487,7 @@ int cmd_evidence_export(struct cli *cli)
 	struct note_vkey vkey;
 
 	if (!cli->settings.url)
-		return error_set(ERR_SYNTAX, "which log? Give --url");
+		return error_set(ERR_USAGE, "which log? Give --url");
 	TRY(find_vkey(cli, NULL, &text));
 	TRY(note_vkey_parse(text, &vkey));
 	TRY(remote_open(cli, cli->settings.url, &remote));

@@ -70,7 +70,7 @@ static int fill_terms(struct cli *cli, json_t *statement)
 	int64_t expires_ms;
 
 	if (strlen(cap) != 1 || *cap < '0' || *cap > '3')
-		return error_set(ERR_SYNTAX, "--tier-cap is 0 to 3");
+		return error_set(ERR_USAGE, "--tier-cap is 0 to 3");
 	TRY(input_time(args_text(&cli->args, "expires", "1h"), clock_wall_ms(),
 		       &expires_ms));
 	json_set_text(statement, "task", args_text(&cli->args, "task", ""));

@@ -50,11 +50,11 @@ static int check_origin(const char *origin)
 	size_t len = strlen(origin);
 
 	if (len == 0 || len > ORIGIN_MAX)
-		return error_set(ERR_SYNTAX, "--origin has 1 to %d bytes",
+		return error_set(ERR_USAGE, "--origin has 1 to %d bytes",
 				 ORIGIN_MAX);
 	for (const char *p = origin; *p; p++)
 		if (*p <= ' ' || *p == '+' || *p >= 0x7f)
-			return error_set(ERR_SYNTAX,
+			return error_set(ERR_USAGE,
 					 "--origin is a name such as "
 					 "authority.example/writ");
 	return 0;
@@ -70,7 +70,7 @@ static int read_key(const char *path, char **ret_key)
 
 	TRY(file_read(path, &text));
 	if (strstr(buf_text(&text), "PRIVATE KEY"))
-		return error_set(ERR_SYNTAX,
+		return error_set(ERR_USAGE,
 				 "%s is a private key; give the "
 				 "public one (.pub)",
 				 path);
@@ -102,7 +102,7 @@ static int find_zone(const char *named, char **ret_zone)
 
 	link[n > 0 ? n : 0] = '\0';
 	if (named && !is_zone(named))
-		return error_set(ERR_SYNTAX,
+		return error_set(ERR_USAGE,
 				 "this machine knows no time zone "
 				 "'%s'",
 				 named);
@@ -192,9 +192,29 @@ static int check_apart(const struct plan *p)
 	CLEANUP(mem_free_p) char *keeper = resolve(p->keeper);
 
 	if (lies_within(keeper, data) || lies_within(data, keeper))
-		return error_set(ERR_SYNTAX, "the keeper's folder must not lie "
-					     "with the data it guards");
+		return error_set(ERR_USAGE, "the keeper's folder must not lie "
+					    "with the data it guards");
 	return 0;
+}
+
+/* What writd would refuse is not written. */
+static int check_listen(const char *listen)
+{
+	CLEANUP(mem_free_p) char *url = mem_format("http://%s", listen);
+	const char *port = strrchr(listen, ':');
+	bool has_port =
+		port && port[1] && !port[1 + strspn(port + 1, "0123456789")];
+
+	if (!strncmp(listen, "unix:", 5) ||
+	    (has_port && strncmp(listen, "localhost", 9) != 0 &&
+	     settings_check_url(url) == 0))
+		return 0;
+	return error_set(ERR_USAGE,
+			 "--listen %s: without TLS writd serves only this "
+			 "machine, 127.0.0.1:PORT, [::1]:PORT or unix:PATH; "
+			 "begin with one of them, then set tls and listen in "
+			 "the configuration",
+			 listen);
 }
 
 static int read_plan(struct cli *cli, struct plan *p)
@@ -210,9 +230,10 @@ static int read_plan(struct cli *cli, struct plan *p)
 	p->config =
 		config ? mem_str(config) : mem_format("%s/writd.yaml", p->data);
 	TRY(check_origin(p->origin));
+	TRY(check_listen(p->listen));
 	if (!text_is_name(p->admin))
-		return error_set(ERR_SYNTAX, "--admin is a name of a-z, 0-9 "
-					     "and inner '-', '.', '_'");
+		return error_set(ERR_USAGE, "--admin is a name of a-z, 0-9 "
+					    "and inner '-', '.', '_'");
 	TRY(read_key(args_text(a, "key", NULL), &p->key));
 	TRY(find_zone(args_text(a, "timezone", NULL), &p->timezone));
 	TRY(find_policy(args_text(a, "policy", NULL), &p->policy));

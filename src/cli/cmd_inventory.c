@@ -1,4 +1,4 @@
-/* writ agent|human|group|target|class list|show, grant list, target drill. */
+/* writ agent|human|group|target|class list|show, target drill. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/commands.h"
@@ -107,26 +107,9 @@ int cmd_inventory_show(struct cli *cli)
 	return code;
 }
 
-static const struct output_column grant_columns[] = {
-	{ "GRANT", "id" },	    { "STATE", "state" },
-	{ "AGENT", "agent" },	    { "TARGET", "target" },
-	{ "RESOURCE", "resource" }, { "PARAMETERS", "parameters" },
-	{ "ENDS", "ends" },
-};
-
-int cmd_grant_list(struct cli *cli)
-{
-	CLEANUP(mem_free_p)
-	char *path = exchange_list_path(cli, "/v1/grants");
-
-	return exchange_list(cli, path, "grants", grant_columns,
-			     ARRAY_LEN(grant_columns));
-}
-
 static const struct output_column drill_rows[] = {
-	{ "Target", "target" },
-	{ "Passed", "passed" },
-	{ "Detail", "detail" },
+	{ "Target", "target" },	      { "Run", "run" },
+	{ "Passed", "passed" },	      { "Detail", "detail" },
 	{ "Leaf", "evidence.index" },
 };
 

@@ -250,7 +250,7 @@ int cmd_policy_activate(struct cli *cli)
 	TRY(exchange_sign(cli, STATEMENT_ACTIVATE, statement, &form));
 	json_set_new(body, "signed", form);
 	json_set_text(body, "bundle", name);
-	TRY(exchange_post(cli, c, "/v1/policy/activate", body, 0, &a, &code));
+	TRY(exchange_ask(cli, c, "/v1/policy/activate", body, &a, &code));
 	if (code != CLI_OK)
 		return code;
 	output_json(cli->out, a.json);
@@ -295,7 +295,7 @@ static int take_number(struct cli *cli, const char *name, json_t *body)
 	errno = 0;
 	number = strtoll(text, &end, 10);
 	if (errno || !*text || *end || number < 0)
-		return error_set(ERR_SYNTAX, "--%s: '%s' is no number", name,
+		return error_set(ERR_USAGE, "--%s: '%s' is no number", name,
 				 text);
 	json_set_int(body, name, number);
 	return 0;

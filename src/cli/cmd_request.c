@@ -7,6 +7,7 @@
 #include "cli/input.h"
 #include "cli/outcome.h"
 #include "cli/output.h"
+#include "govern/action.h"
 
 enum {
 	WAIT_STEP_S = 25,	/* of one call; the server holds at most 30 s */
@@ -36,6 +37,23 @@ static bool is_request(const json_t *r)
 	return json_text(r, "id", NULL) && json_text(r, "state", NULL);
 }
 
+/* What was lent is told by another call, once. */
+static void say_where_the_secret_is(struct cli *cli, const json_t *request)
+{
+	const struct action *action =
+		action_find(json_text(request, "action", NULL));
+	CLEANUP(mem_free_p) char *id = NULL;
+
+	if (!action || !action->lends ||
+	    strcmp(json_text(request, "state", ""), "done") != 0)
+		return;
+	id = output_clean(json_text(request, "id", "?"), false);
+	fprintf(cli->err,
+		"What it lent is told once, and soon:\n"
+		"  writ request secret %s\n",
+		id);
+}
+
 /* Shows the request that a call answered; its state is how we end. */
 static int conclude(struct cli *cli, const struct client_answer *a, int code)
 {
@@ -47,6 +65,8 @@ static int conclude(struct cli *cli, const struct client_answer *a, int code)
 		return code;
 	if (code == CLI_OK || !cli->json)
 		outcome_show(cli, request);
+	if (!cli->json)
+		say_where_the_secret_is(cli, request);
 	if (code == CLI_DENIED)
 		return code;
 	return outcome_exit(json_text(request, "state", ""));
@@ -197,7 +217,7 @@ int cmd_request_cancel(struct cli *cli)
 	int code;
 
 	TRY(exchange_open(cli, &c));
-	TRY(exchange_post(cli, c, path, body, 0, &a, &code));
+	TRY(exchange_ask(cli, c, path, body, &a, &code));
 	if (code == CLI_OK)
 		outcome_show(cli, request_in(&a));
 	return code;

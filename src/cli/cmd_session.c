@@ -81,55 +81,79 @@ static const struct output_column whoami_rows[] = {
 	{ "Session", "session" },
 	{ "Expires", "expires" },
 	{ "Agent token", "agentToken" },
+	{ "Why not", "reason" },
 	{ "Proved as", "proved.kind" },
 	{ "Name", "proved.name" },
 };
 
-static const char *session_state(const json_t *session)
-{
-	int64_t expires;
-
-	if (!session)
-		return "none";
-	if (clock_parse(json_text(session, "expires", ""), &expires) < 0)
-		return "unclear";
-	return expires > clock_wall_ms() ? "open" : "expired";
-}
-
-/* Asks the authority who our token is, if it is there to be asked. */
-static void ask_who(struct cli *cli, json_t *who)
+/*
+ * Asks the authority whom a token proves, and keeps its word in who: member
+ * name is "accepted", "refused" or "not asked" when it did not answer.  Returns
+ * the exit code.
+ */
+static int ask_who(struct cli *cli, const char *token, const char *name,
+		   json_t *who)
 {
 	CLEANUP(client_close_p) struct client *c = NULL;
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	struct client_call call = { .method = "GET", .path = "/v1/whoami" };
+	int code;
 
-	if (exchange_open(cli, &c) == 0 && client_call(c, &call, &a) == 0 &&
-	    a.status == 200)
+	json_set_text(who, name, "not asked");
+	TRY(client_open(&cli->settings, &c));
+	client_set_token(c, token);
+	TRY(client_call(c, &call, &a));
+	code = exchange_exit_for_status(a.status);
+	if (code == CLI_OK) {
+		json_set_text(who, name, "accepted");
 		json_object_set(who, "proved", a.json);
+	} else if (a.status == 401) {
+		json_set_text(who, name, "refused");
+		json_set_text(who, "reason", json_text(a.json, "reason", NULL));
+	} else {
+		exchange_explain(cli, &a);
+	}
+	return code;
 }
 
-/* What this machine knows, and whom the authority takes us for. */
+/* Of two answers the worse one. */
+static int ask_both(struct cli *cli, const json_t *session, json_t *who)
+{
+	const char *kept = json_text(session, "token", NULL);
+	int code = CLI_OK;
+	int of_token = CLI_OK;
+
+	json_set_text(who, "session", "none");
+	json_set_text(who, "agentToken", "none");
+	if (kept)
+		code = ask_who(cli, kept, "session", who);
+	if (cli->settings.token)
+		of_token = ask_who(cli, cli->settings.token, "agentToken", who);
+	return of_token != CLI_OK ? of_token : code;
+}
+
+/* What this machine knows, and whom the authority takes us for: not what was
+ * true when the session was opened. */
 int cmd_whoami(struct cli *cli)
 {
 	CLEANUP(json_put_p)
 	json_t *session = session_of(cli->settings.url, cli->settings.human);
 	CLEANUP(json_put_p) json_t *who = json_object();
 	const char *origin = cli->settings.origin;
+	int code;
 
 	json_set_text(who, "url", cli->settings.url);
 	json_set_text(who, "origin",
 		      origin ? origin : json_text(session, "origin", NULL));
 	json_set_text(who, "human", cli->settings.human);
 	json_set_text(who, "key", cli->settings.key);
-	json_set_text(who, "session", session_state(session));
 	json_set_text(who, "expires", json_text(session, "expires", NULL));
-	json_set_flag(who, "agentToken", cli->settings.token != NULL);
-	if (session || cli->settings.token)
-		ask_who(cli, who);
-	if (cli->json)
-		output_json(cli->out, who);
-	else
-		output_record(cli->out, who, whoami_rows,
-			      ARRAY_LEN(whoami_rows));
-	return CLI_OK;
+	code = ask_both(cli, session, who);
+	exchange_put(cli, who, whoami_rows, ARRAY_LEN(whoami_rows));
+	if (code == CLI_DENIED)
+		fputs("writ: what is kept here proves nobody any more; people: "
+		      "run 'writ login', agents: give a fresh token "
+		      "(--token-file)\n",
+		      cli->err);
+	return code;
 }

@@ -27,7 +27,7 @@ static int fill_resource(json_t *statement, const char *text)
 	CLEANUP(mem_free_p) char *target = NULL;
 
 	if (!slash || slash == text || !slash[1])
-		return error_set(ERR_SYNTAX, "--resource is TARGET/ID");
+		return error_set(ERR_USAGE, "--resource is TARGET/ID");
 	target = mem_format("%.*s", (int)(slash - text), text);
 	json_set_text(statement, "subject", "resource");
 	json_set_text(statement, "target", target);
@@ -47,7 +47,7 @@ static int fill_subject(struct cli *cli, json_t *statement)
 		if (!value)
 			continue;
 		if (given)
-			return error_set(ERR_SYNTAX,
+			return error_set(ERR_USAGE,
 					 "a signal is about one thing: --%s or "
 					 "--%s",
 					 given, subjects[i]);
@@ -55,8 +55,8 @@ static int fill_subject(struct cli *cli, json_t *statement)
 		text = value;
 	}
 	if (!given)
-		return error_set(ERR_SYNTAX, "say what it is about: --agent, "
-					     "--task or --resource");
+		return error_set(ERR_USAGE, "say what it is about: --agent, "
+					    "--task or --resource");
 	if (!strcmp(given, "resource"))
 		return fill_resource(statement, text);
 	json_set_text(statement, "subject", given);
@@ -71,7 +71,7 @@ static int fill_score(struct cli *cli, json_t *statement)
 	long score = strtol(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || score > 100)
-		return error_set(ERR_SYNTAX, "--score is 0 to 100");
+		return error_set(ERR_USAGE, "--score is 0 to 100");
 	json_set_int(statement, "score", score);
 	return 0;
 }
@@ -82,7 +82,7 @@ static int fill_signal(struct cli *cli, json_t *statement)
 	int64_t expires_ms;
 
 	if (!args_text(&cli->args, "kind", NULL))
-		return error_set(ERR_SYNTAX, "say what it is: --kind");
+		return error_set(ERR_USAGE, "say what it is: --kind");
 	TRY(fill_subject(cli, statement));
 	TRY(fill_score(cli, statement));
 	TRY(input_time(args_text(&cli->args, "expires", "15m"), now_ms,

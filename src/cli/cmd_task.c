@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/delegate.h"
 #include "cli/exchange.h"
 #include "cli/input.h"
 #include "cli/output.h"
@@ -18,6 +19,9 @@ static const struct output_column task_rows[] = {
 	{ "Expires", "expires" },
 	{ "Ended", "ended" },
 	{ "How", "endedHow" },
+	{ "From", "parent" },
+	{ "Chain", "chain" },
+	{ "Ended with", "endedWith" },
 	{ "Leaf", "evidence.index" },
 };
 
@@ -55,11 +59,21 @@ int cmd_task_open(struct cli *cli)
 
 int cmd_task_show(struct cli *cli)
 {
+	CLEANUP(client_close_p) struct client *c = NULL;
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(mem_free_p)
 	char *path =
 		exchange_path("/v1/tasks", args_operand(&cli->args, 0), "");
+	int code;
 
-	return exchange_show(cli, path, task_rows, ARRAY_LEN(task_rows));
+	TRY(exchange_open(cli, &c));
+	TRY(exchange_get(cli, c, path, &a, &code));
+	if (code != CLI_OK)
+		return code;
+	show(cli, &a);
+	if (!cli->json)
+		TRY(delegate_put_children(cli, c, a.json));
+	return CLI_OK;
 }
 
 int cmd_task_list(struct cli *cli)
@@ -82,7 +96,7 @@ int cmd_task_complete(struct cli *cli)
 	int code;
 
 	TRY(exchange_open(cli, &c));
-	TRY(exchange_post(cli, c, path, body, 0, &a, &code));
+	TRY(exchange_ask(cli, c, path, body, &a, &code));
 	if (code != CLI_OK)
 		return code;
 	show(cli, &a);

@@ -9,6 +9,9 @@ static const struct option_row globals[] = {
 	{ "url", 0, "URL", .help = "where the authority is (WRIT_URL)" },
 	{ "token-file", 0, "FILE",
 	  .help = "an agent's token (WRIT_TOKEN_FILE, WRIT_TOKEN)" },
+	{ "token-command", 0, "COMMAND",
+	  .help = "a shell command that prints a fresh one "
+		  "(WRIT_TOKEN_COMMAND)" },
 	{ "human", 0, "NAME", .help = "who you are (WRIT_HUMAN)" },
 	{ "key", 0, "FILE", .help = "SSH key you sign with (WRIT_KEY)" },
 	{ "ca", 0, "FILE", .help = "CA certificates of the authority's TLS" },
@@ -16,8 +19,6 @@ static const struct option_row globals[] = {
 	  .help = "your own settings (WRIT_CONFIG, "
 		  "~/.config/writ/config.yaml)" },
 	{ "timeout", 0, "DURATION", .help = "of one call (30s)" },
-	{ "idempotency-key", 0, "KEY",
-	  .help = "the same key makes a repeated call one act" },
 	{ "output", 'o', "FORMAT", .choices = "table|json",
 	  .help = "how to answer" },
 	{ "yes", 'y', NULL, .help = "sign without asking" },
@@ -41,13 +42,20 @@ static const struct option_row globals[] = {
 		{ "target", 0, "NAME", .required = true,                       \
 		  .help = "the governed system" },                             \
 		{ "resource", 0, "ID", .required = true,                       \
-		  .help = "what is changed there" },                           \
+		  .help = "what is changed or read there" },                   \
 		{ "parameter", 'p', "NAME=VALUE", .many = true,                \
 		  .help = "of the action, such as member=uid=..." },           \
 		{ "mode", 0, "MODE", .choices = "execute|recommend",           \
 		  .help = "do it, or only advise" },                           \
 	{                                                                      \
 		"ttl", 0, "DURATION", .help = "how long it is needed"          \
+	}
+
+/* Of calls that would otherwise do a thing twice. */
+#define ONCE                                                                   \
+	{                                                                      \
+		"idempotency-key", 0, "KEY",                                   \
+			.help = "the same key makes a repeated call one act"   \
 	}
 
 #define WAIT                                                                   \
@@ -62,6 +70,23 @@ static const struct option_row task_open[] = {
 	{ "target", 0, "NAME", .required = true, .many = true,
 	  .help = "a system it will touch" },
 	{ "ttl", 0, "DURATION", .required = true, .help = "how long it lasts" },
+	ONCE,
+	END,
+};
+
+static const struct option_row run_options[] = {
+	{ "agent", 'a', "NAME", .required = true,
+	  .help = "the agent that the identity is of" },
+	{ "class", 'c', "NAME", .required = true, .help = "the task class" },
+	{ "intent", 'i', "TEXT", .required = true,
+	  .help = "what is to be done, in words" },
+	{ "with", 'w', "TARGET:ROLE", .many = true,
+	  .help = "what is lent to the command" },
+	{ "target", 0, "NAME", .many = true,
+	  .help = "a further system it will touch" },
+	{ "ttl", 0, "DURATION", .help = "how long it may last" },
+	{ "token-life", 0, "DURATION",
+	  .help = "how long an access token lives; it is replaced before" },
 	END,
 };
 
@@ -70,6 +95,34 @@ static const struct option_row task_attach[] = {
 	  .help = "what it is" },
 	{ "file", 'f', "FILE", .help = "the text; - is standard input (-)" },
 	{ "tool", 0, "NAME", .help = "the tool that a trace is of" },
+	ONCE,
+	END,
+};
+
+static const struct option_row task_delegate[] = {
+	{ "agent", 0, "NAME", .required = true,
+	  .help = "who gets a part of the task" },
+	{ "intent", 'i', "TEXT", .required = true,
+	  .help = "what is to be done, in words" },
+	{ "action", 0, "NAME", .required = true, .many = true,
+	  .help = "what it may ask for, of what the task may" },
+	{ "target", 0, "NAME", .required = true, .many = true,
+	  .help = "a system it will touch, of those of the task" },
+	{ "ttl", 0, "DURATION",
+	  .help = "how long it lasts (as long as the task)" },
+	{ "class", 'c', "NAME",
+	  .help = "a narrower task class (that of the task)" },
+	ONCE,
+	END,
+};
+
+static const struct option_row token_check[] = {
+	{ "parent", 0, "FILE", .required = true,
+	  .help = "the access token that the other was made from" },
+	{ "child", 0, "FILE", .required = true,
+	  .help = "the access token of the delegated work" },
+	{ "jwks", 0, "FILE",
+	  .help = "key set that must have signed both (RFC 7517)" },
 	END,
 };
 
@@ -83,6 +136,7 @@ static const struct option_row request_create[] = {
 	{ "evidence", 0, "KIND=REFERENCE", .many = true,
 	  .help = "what the authority looks up, such as ticket=CHG-1" },
 	WAIT,
+	ONCE,
 	END,
 };
 static const struct option_row policy_explain[] = { ASK_ROWS, END };
@@ -92,12 +146,19 @@ static const struct option_row request_wait[] = {
 	END,
 };
 
+static const struct option_row request_secret[] = {
+	{ "for", 0, "DURATION", .help = "how long to wait at most (0s)" },
+	{ "field", 0, "NAME", .help = "print this of it alone" },
+	END,
+};
+
 static const struct option_row request_rollback[] = {
 	{ "task", 't', "ID",
 	  .help = "an open task to do it in, if not the "
 		  "same" },
 	{ "ttl", 0, "DURATION", .help = "how long the undo lasts" },
 	WAIT,
+	ONCE,
 	END,
 };
 
@@ -152,6 +213,11 @@ static const struct option_row apply[] = {
 	END,
 };
 
+static const struct option_row change_sign[] = {
+	{ "verbose", 'v', NULL, .help = "show every manifest of a prune, too" },
+	END,
+};
+
 static const struct option_row agent_import[] = {
 	{ "all", 0, NULL, .help = "people's accounts, too, not only services" },
 	END,
@@ -184,6 +250,12 @@ static const struct option_row request_explain[] = {
 static const struct option_row policy_activate[] = {
 	{ "from", 0, "FOLDER",
 	  .help = "the folder that the staged bundle must equal" },
+	END,
+};
+
+static const struct option_row to_file[] = {
+	{ "to", 0, "FILE",
+	  .help = "replace it, only by what is whole (default: print)" },
 	END,
 };
 
@@ -277,6 +349,8 @@ static const struct command rows[] = {
 	{ "task", "show", cmd_task_show, NULL, "ID", 1, 1, "Show a task" },
 	{ "task", "attach", cmd_task_attach, task_attach, "ID", 1, 1,
 	  "Add a prompt or a tool trace as evidence" },
+	{ "task", "delegate", cmd_task_delegate, task_delegate, "ID", 1, 1,
+	  "Hand a part of a task to another agent" },
 	{ "task", "complete", cmd_task_complete, NULL, "ID", 1, 1,
 	  "End a task and what it holds" },
 	{ "task", "contain", cmd_contain, reason_only, "ID", 1, 1,
@@ -291,6 +365,8 @@ static const struct command rows[] = {
 	  1, "Say which rules decided it and what would help" },
 	{ "request", "wait", cmd_request_wait, request_wait, "ID", 1, 1,
 	  "Wait for a request's end" },
+	{ "request", "secret", cmd_request_secret, request_secret, "ID", 1, 1,
+	  "Tell what a request lent, once" },
 	{ "request", "cancel", cmd_request_cancel, NULL, "ID", 1, 1,
 	  "Withdraw a request that waits" },
 	{ "request", "rollback", cmd_request_rollback, request_rollback, "ID",
@@ -337,6 +413,9 @@ static const struct command rows[] = {
 	  "Show a task class" },
 	{ "grant", "list", cmd_grant_list, by_state, "", 0, 0,
 	  "List what was granted and when it ends" },
+	{ "grant", "show", cmd_grant_show, NULL, "ID", 1, 1, "Show a grant" },
+	{ "grant", "end", cmd_grant_end, reason_only, "ID", 1, 1,
+	  "Take back what was granted or lent, before its time" },
 	{ "containment", "list", cmd_containment_list, by_state, "", 0, 0,
 	  "List containments" },
 	{ "containment", "show", cmd_containment_show, NULL, "ID", 1, 1,
@@ -365,13 +444,16 @@ static const struct command rows[] = {
 	  "Show an exception" },
 	{ "exception", "revoke", cmd_exception_revoke, reason_only, "ID", 1, 1,
 	  "Take an exception back" },
+	{ "run", NULL, cmd_run, run_options, "[--] COMMAND [ARGUMENT...]", 1,
+	  ARGS_OPERANDS_MAX,
+	  "Run a command with what it needs lent for its task" },
 	{ "apply", NULL, cmd_apply, apply, "", 0, 0,
 	  "Change the inventory to what files say" },
 	{ "change", "list", cmd_change_list, by_state, "", 0, 0,
 	  "List proposed changes" },
 	{ "change", "show", cmd_change_show, NULL, "ID", 1, 1,
 	  "Show a proposed change" },
-	{ "change", "sign", cmd_change_sign, NULL, "ID", 1, 1,
+	{ "change", "sign", cmd_change_sign, change_sign, "ID", 1, 1,
 	  "Sign a proposed change" },
 	{ "policy", "show", cmd_policy_show, NULL, "", 0, 0,
 	  "Show what decides now" },
@@ -387,6 +469,10 @@ static const struct command rows[] = {
 	  1, "Let a staged bundle decide" },
 	{ "policy", "simulate", cmd_policy_simulate, policy_simulate, "BUNDLE",
 	  1, 1, "List what another bundle would have decided otherwise" },
+	{ "ssh", "krl", cmd_ssh_krl, to_file, "", 0, 0,
+	  "Fetch the list of revoked SSH certificates, for a host" },
+	{ "ssh", "authorities", cmd_ssh_authorities, to_file, "", 0, 0,
+	  "Fetch the keys that SSH certificates are checked by" },
 	{ "evidence", "show", cmd_evidence_show, NULL, "INDEX", 1, 1,
 	  "Show a leaf" },
 	{ "evidence", "prove", cmd_evidence_prove, evidence_prove, "INDEX", 1,
@@ -400,6 +486,12 @@ static const struct command rows[] = {
 	  "INDEX", 1, 1, "Read a payload, which leaves a leaf" },
 	{ "evidence", "erase", cmd_evidence_erase, reason_only, "SUBJECT", 1, 1,
 	  "Erase what is kept of a human or an agent, for good" },
+	{ "erasure", "list", cmd_erasure_list, NULL, "", 0, 0,
+	  "List erasures that wait for a signature" },
+	{ "erasure", "sign", cmd_erasure_sign, NULL, "SUBJECT", 1, 1,
+	  "Sign an erasure that waits" },
+	{ "token", "check", cmd_token_check, token_check, "", 0, 0,
+	  "Say offline whether a token carries no more than another" },
 	{ "notification", "list", cmd_notification_list, by_state, "", 0, 0,
 	  "List notices that wait, and those that nobody took" },
 	{ "notification", "retry", cmd_notification_retry, NULL, "ID", 1, 1,

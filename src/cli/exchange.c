@@ -15,6 +15,8 @@ int exchange_open(struct cli *cli, struct client **ret_client)
 	struct client *c;
 
 	TRY(client_open(&cli->settings, &c));
+	if (!cli->settings.token && cli->settings.has_token)
+		TRY(settings_renew_token(&cli->args, &cli->settings));
 	if (cli->settings.token) {
 		client_set_token(c, cli->settings.token);
 	} else {
@@ -32,10 +34,11 @@ static const struct {
 	long status;
 	int exit;
 } exits[] = {
-	{ 401, CLI_DENIED },	  { 403, CLI_DENIED },
-	{ 409, CLI_CONFLICT },	  { 412, CLI_CONFLICT },
-	{ 429, CLI_UNREACHABLE }, { 502, CLI_UNREACHABLE },
-	{ 503, CLI_UNREACHABLE }, { 504, CLI_UNREACHABLE },
+	{ 400, CLI_USAGE },	  { 401, CLI_DENIED },
+	{ 403, CLI_DENIED },	  { 409, CLI_CONFLICT },
+	{ 412, CLI_CONFLICT },	  { 429, CLI_UNREACHABLE },
+	{ 502, CLI_UNREACHABLE }, { 503, CLI_UNREACHABLE },
+	{ 504, CLI_UNREACHABLE }, { 507, CLI_UNREACHABLE },
 };
 
 int exchange_exit_for_status(long status)
@@ -74,6 +77,21 @@ static void explain_fault(struct cli *cli, const json_t *fault)
 	fprintf(cli->err, "  %s\n", clean);
 }
 
+/* What decided against it, where the answer has no request that says so. */
+static void explain_decision(struct cli *cli, const json_t *decision)
+{
+	const json_t *policy;
+	size_t i;
+
+	if (!decision)
+		return;
+	explain_line(cli, "cause", json_object_get(decision, "cause"));
+	explain_line(cli, "because", json_object_get(decision, "forHuman"));
+	explain_line(cli, "remedy", json_object_get(decision, "remedy"));
+	json_array_foreach(json_array_in(decision, "policies"), i, policy)
+		explain_line(cli, "policy", json_object_get(policy, "id"));
+}
+
 void exchange_explain(struct cli *cli, const struct client_answer *a)
 {
 	const json_t *p = a->json;
@@ -89,10 +107,26 @@ void exchange_explain(struct cli *cli, const struct client_answer *a)
 	explain_line(cli, "way forward", json_object_get(p, "way_forward"));
 	json_array_foreach(json_object_get(p, "errors"), i, fault)
 		explain_fault(cli, fault);
+	json_array_foreach(json_object_get(p, "open"), i, fault)
+		explain_line(cli, "open", fault);
+	explain_decision(cli, json_object_in(p, "decision"));
 	if (a->status == 401)
 		fputs("  people: run 'writ login'; agents: give a fresh token "
 		      "(--token-file)\n",
 		      cli->err);
+}
+
+/* What we send is made of the command line: where its shape is refused,
+ * another command line would help. */
+static int exit_for(const struct client_answer *a)
+{
+	const char *code = json_text(a->json, "code", "");
+
+	if (a->status == 422 &&
+	    (!strcmp(code, "invalid") || !strcmp(code, "ttl") ||
+	     !strcmp(code, "evidence")))
+		return CLI_USAGE;
+	return exchange_exit_for_status(a->status);
 }
 
 int exchange_call(struct cli *cli, struct client *c,
@@ -100,7 +134,7 @@ int exchange_call(struct cli *cli, struct client *c,
 		  struct client_answer *ret_answer, int *ret_exit)
 {
 	TRY(client_call(c, call, ret_answer));
-	*ret_exit = exchange_exit_for_status(ret_answer->status);
+	*ret_exit = exit_for(ret_answer);
 	if (*ret_exit == CLI_OK)
 		return 0;
 	if (cli->json && ret_answer->json)
@@ -137,8 +171,8 @@ static int check_key(const char *key)
 		if (key[i] <= ' ' || key[i] >= 0x7f)
 			len = 0;
 	if (len == 0 || len > 128)
-		return error_set(ERR_SYNTAX, "--idempotency-key is 1 to 128 "
-					     "visible ASCII characters");
+		return error_set(ERR_USAGE, "--idempotency-key is 1 to 128 "
+					    "visible ASCII characters");
 	return 0;
 }
 
@@ -200,13 +234,13 @@ int exchange_statement(struct cli *cli, struct client *c,
 	if (strcmp(statement_signer(type), "human") != 0)
 		signer = args_text(&cli->args, "detector", NULL);
 	if (!signer)
-		return error_set(ERR_SYNTAX, "who are you? Give --human, set "
-					     "WRIT_HUMAN, or put human into "
-					     "~/.config/writ/config.yaml");
+		return error_set(ERR_USAGE, "who are you? Give --human, set "
+					    "WRIT_HUMAN, or put human into "
+					    "~/.config/writ/config.yaml");
 	if (!cli->settings.key)
-		return error_set(ERR_SYNTAX, "which key signs? Give --key, set "
-					     "WRIT_KEY, or put key into "
-					     "~/.config/writ/config.yaml");
+		return error_set(ERR_USAGE, "which key signs? Give --key, set "
+					    "WRIT_KEY, or put key into "
+					    "~/.config/writ/config.yaml");
 	TRY(learn_origin(cli, c, &origin));
 	*ret_statement = statement_new(type, origin, signer, clock_wall_ms());
 	return 0;
@@ -246,7 +280,8 @@ int exchange_send_signed(struct cli *cli, struct client *c,
 	CLEANUP(json_put_p) json_t *form = NULL;
 
 	TRY(exchange_sign(cli, type, statement, &form));
-	return exchange_post(cli, c, path, form, 0, ret_answer, ret_exit);
+	/* A statement serves once by itself. */
+	return exchange_ask(cli, c, path, form, ret_answer, ret_exit);
 }
 
 int exchange_ask_and_send(struct cli *cli, struct client *c,

@@ -27,7 +27,8 @@ MUST_USE int exchange_call(struct cli *cli, struct client *c,
 MUST_USE int exchange_get(struct cli *cli, struct client *c, const char *path,
 			  struct client_answer *ret_answer, int *ret_exit);
 
-/* POST path with body, for what does not act: no Idempotency-Key. */
+/* POST path with body, for what does not act, or does it once however often it
+ * is said: no Idempotency-Key. */
 MUST_USE int exchange_ask(struct cli *cli, struct client *c, const char *path,
 			  const json_t *body, struct client_answer *ret_answer,
 			  int *ret_exit);
@@ -50,7 +51,7 @@ int exchange_exit_for_status(long status);
  * the one in the settings or, without it, the one met at login.
  *
  * ret_statement: owned; add the members of its type.
- * Errors: ERR_SYNTAX (name or key not set), ERR_CORRUPT (another authority).
+ * Errors: ERR_USAGE (name or key not set), ERR_CORRUPT (another authority).
  */
 MUST_USE int exchange_statement(struct cli *cli, struct client *c,
 				enum statement_type type,

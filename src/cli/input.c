@@ -55,11 +55,11 @@ static int add_pair(json_t *object, const char *option, const char *text)
 	const char *equals = strchr(text, '=');
 
 	if (!equals || equals == text)
-		return error_set(ERR_SYNTAX, "--%s is written NAME=VALUE",
+		return error_set(ERR_USAGE, "--%s is written NAME=VALUE",
 				 option);
 	name = mem_format("%.*s", (int)(equals - text), text);
 	if (json_object_get(object, name))
-		return error_set(ERR_SYNTAX, "--%s %s was given twice", option,
+		return error_set(ERR_USAGE, "--%s %s was given twice", option,
 				 name);
 	json_set_text(object, name, equals + 1);
 	return 0;

@@ -20,13 +20,14 @@ json_t *input_list(const struct args *a, const char *name);
 
 /*
  * All "NAME=VALUE" of an option; owned object of strings.
- * Errors: ERR_SYNTAX (no '=', no name, a name twice).
+ * Errors: ERR_USAGE (no '=', no name, a name twice).
  */
 MUST_USE int input_pairs(const struct args *a, const char *name,
 			 json_t **ret_object);
 
 /*
  * A point in time, written as RFC 3339 or as a duration from now_ms.
- * Errors: ERR_SYNTAX, ERR_LIMIT.
+ * Errors: ERR_SYNTAX, ERR_LIMIT; an option of the kind WHEN was checked for
+ * them when the command line was read.
  */
 MUST_USE int input_time(const char *text, int64_t now_ms, int64_t *ret_ms);

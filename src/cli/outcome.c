@@ -64,6 +64,7 @@ static const struct output_column request_rows[] = {
 	{ "Effect", "outcome.effect" },
 	{ "Observed", "outcome.observed" },
 	{ "Detail", "outcome.detail" },
+	{ "Account", "result.account" },
 	{ "Grant ends", "grant.ends" },
 	{ "Rollback token", "rollbackToken" },
 	{ "Rollback of", "rollbackOf" },
@@ -75,6 +76,7 @@ static const struct output_column request_rows[] = {
 	{ "Decision leaf", "evidence.decision.index" },
 	{ "Armed leaf", "evidence.armed.index" },
 	{ "Outcome leaf", "evidence.outcome.index" },
+	{ "Read leaf", "evidence.read.index" },
 };
 
 static const struct output_column decision_rows[] = {
@@ -107,6 +109,25 @@ static const struct output_column approval_columns[] = {
 	{ "AT", "at" },
 };
 
+static const struct output_column entitlement_columns[] = {
+	{ "TYPE", "type" },
+	{ "ENTITLEMENT", "id" },
+	{ "DIRECT", "direct" },
+	{ "DETAIL", "detail" },
+};
+
+/* What was read of an account. */
+static void show_entitlements(struct cli *cli, const json_t *result)
+{
+	const json_t *rows = json_array_in(result, "entitlements");
+
+	if (json_array_size(rows) == 0)
+		return;
+	fputc('\n', cli->out);
+	output_table(cli->out, rows, entitlement_columns,
+		     ARRAY_LEN(entitlement_columns));
+}
+
 void outcome_show(struct cli *cli, const json_t *request)
 {
 	const json_t *approvals = json_array_in(request, "approvals");
@@ -119,6 +140,7 @@ void outcome_show(struct cli *cli, const json_t *request)
 	output_record(cli->out, request, request_rows, ARRAY_LEN(request_rows));
 	output_record(cli->out, request, decision_rows,
 		      ARRAY_LEN(decision_rows));
+	show_entitlements(cli, json_object_in(request, "result"));
 	if (json_array_size(approvals) == 0)
 		return;
 	fputc('\n', cli->out);

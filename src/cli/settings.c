@@ -9,8 +9,12 @@
 #include "base/schema.h"
 #include "base/yaml.h"
 #include "cli/args.h"
+#include "cli/process.h"
 
-enum { TIMEOUT_MS = 30000 };
+enum {
+	TIMEOUT_MS = 30000,
+	TOKEN_COMMAND_MS = 30000,
+};
 
 static const struct schema file_rows[] = {
 	{ "url", SCHEMA_TEXT, .min = 1, .max = 1024,
@@ -101,19 +105,19 @@ static int check_http(const char *text)
 	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) ||
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0))
-		return error_set(ERR_SYNTAX, "the URL is none");
+		return error_set(ERR_USAGE, "the URL is none");
 	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
-		return error_set(ERR_SYNTAX, "no user may stand in the URL");
+		return error_set(ERR_USAGE, "no user may stand in the URL");
 	if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
-		return error_set(ERR_SYNTAX, "the URL must end at its path");
+		return error_set(ERR_USAGE, "the URL must end at its path");
 	if (!strcmp(scheme, "https"))
 		return 0;
 	if (strcmp(scheme, "http"))
-		return error_set(ERR_SYNTAX, "the URL must be https, or http "
-					     "on this machine, or unix:/path");
+		return error_set(ERR_USAGE, "the URL must be https, or http "
+					    "on this machine, or unix:/path");
 	if (!is_loopback(host))
-		return error_set(ERR_SYNTAX, "plain http only to this machine "
-					     "(127.0.0.1, ::1); use https");
+		return error_set(ERR_USAGE, "plain http only to this machine "
+					    "(127.0.0.1, ::1); use https");
 	return 0;
 }
 
@@ -121,13 +125,13 @@ int settings_check_url(const char *url)
 {
 	if (!strncmp(url, "unix:", 5)) {
 		if (url[5] != '/' || !url[6])
-			return error_set(ERR_SYNTAX, "a socket is written as "
-						     "unix:/path");
+			return error_set(ERR_USAGE, "a socket is written as "
+						    "unix:/path");
 		return 0;
 	}
 	if (strncmp(url, "http:", 5) && strncmp(url, "https:", 6))
-		return error_set(ERR_SYNTAX, "the URL must be https, or http "
-					     "on this machine, or unix:/path");
+		return error_set(ERR_USAGE, "the URL must be https, or http "
+					    "on this machine, or unix:/path");
 	return check_http(url);
 }
 
@@ -201,23 +205,92 @@ static int take_token(struct settings *s, const char *text)
 	return 0;
 }
 
-static int read_token(const struct args *args, struct settings *s)
+/* Where a token comes from: one of them, the others NULL. */
+struct token_source {
+	const char *path;
+	const char *command; /* of the shell */
+	const char *value;
+};
+
+static const char *named(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+/* What the command line says goes before what the environment says. */
+static void find_token(const struct args *args, struct token_source *ret)
+{
+	*ret = (struct token_source){
+		.path = named(args_text(args, "token-file", NULL)),
+	};
+	if (ret->path)
+		return;
+	ret->command = named(args_text(args, "token-command", NULL));
+	if (ret->command)
+		return;
+	ret->path = named(getenv("WRIT_TOKEN_FILE"));
+	if (ret->path)
+		return;
+	ret->command = named(getenv("WRIT_TOKEN_COMMAND"));
+	if (!ret->command)
+		ret->value = named(getenv("WRIT_TOKEN"));
+}
+
+static int read_token_file(const char *path, struct buf *text)
+{
+	int r = file_read(path, text);
+
+	return r < 0 ? error_context(r, "token file '%s'", path) : 0;
+}
+
+static int ask_token_command(const char *command, struct buf *text)
+{
+	const char *const argv[] = { "/bin/sh", "-c", command, NULL };
+	struct process p = { .argv = argv, .timeout_ms = TOKEN_COMMAND_MS };
+	int status = 0;
+
+	TRY(process_run(&p, text, &status));
+	if (status != 0)
+		return error_set(ERR_UNAVAILABLE,
+				 "the token command ended with %d", status);
+	return 0;
+}
+
+static void drop_token(struct settings *s)
+{
+	if (s->token)
+		mem_wipe(s->token, strlen(s->token));
+	free(TAKE(s->token));
+}
+
+int settings_renew_token(const struct args *args, struct settings *s)
 {
 	CLEANUP(buf_clear) struct buf text = BUF_INIT(SETTINGS_TOKEN_MAX + 16);
-	const char *path = args_text(args, "token-file", NULL);
-	const char *value;
+	struct token_source from;
 
-	if (!path)
-		path = getenv("WRIT_TOKEN_FILE");
-	if (path && *path) {
-		int r = file_read(path, &text);
+	find_token(args, &from);
+	if (from.path)
+		TRY(read_token_file(from.path, &text));
+	else if (from.command)
+		TRY(ask_token_command(from.command, &text));
+	else if (!from.value)
+		return error_set(ERR_USAGE,
+				 "no identity was given: --token-file, "
+				 "--token-command, or WRIT_TOKEN");
+	drop_token(s);
+	return take_token(s, from.value ? from.value : buf_text(&text));
+}
 
-		if (r < 0)
-			return error_context(r, "token file '%s'", path);
-		return take_token(s, buf_text(&text));
-	}
-	value = getenv("WRIT_TOKEN");
-	return value && *value ? take_token(s, value) : 0;
+/* A command is run only by who needs the token. */
+static int read_token(const struct args *args, struct settings *s)
+{
+	struct token_source from;
+
+	find_token(args, &from);
+	s->has_token = from.path || from.command || from.value;
+	if (!s->has_token || from.command)
+		return 0;
+	return settings_renew_token(args, s);
 }
 
 static int read_timeout(const struct args *args, struct settings *s)
@@ -230,7 +303,7 @@ static int read_timeout(const struct args *args, struct settings *s)
 		return 0;
 	TRY(clock_parse_duration(text, &seconds));
 	if (seconds < 1 || seconds > 600)
-		return error_set(ERR_LIMIT, "--timeout is 1s to 10m");
+		return error_set(ERR_USAGE, "--timeout is 1s to 10m");
 	s->timeout_ms = seconds * 1000;
 	return 0;
 }
@@ -270,13 +343,11 @@ int settings_load(const struct args *args, struct settings *ret_settings)
 
 void settings_clear(struct settings *s)
 {
-	if (s->token)
-		mem_wipe(s->token, strlen(s->token));
+	drop_token(s);
 	free(s->url);
 	free(s->human);
 	free(s->key);
 	free(s->origin);
 	free(s->ca);
-	free(s->token);
 	*s = (struct settings){ 0 };
 }

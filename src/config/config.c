@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/schema.h"
+#include "base/url.h"
 #include "config/outward.h"
 
 static const struct schema word_row = { "word", SCHEMA_TEXT, .min = 1,
@@ -52,6 +53,8 @@ static const struct schema limits_rows[] = {
 	  .help = "what it may ask in a minute (6000)" },
 	{ "recordBytes", SCHEMA_INT, .min = 1, .max = INT64_C(1) << 40,
 	  .help = "prompts and traces of one task (67108864)" },
+	{ "secretSeconds", SCHEMA_INT, .min = 1, .max = 600,
+	  .help = "in which the secret of what was lent must be taken (120)" },
 	{ 0 },
 };
 
@@ -65,6 +68,12 @@ static const struct schema outgoing_rows[] = {
 	{ "ca", SCHEMA_TEXT, .min = 1, .max = 4096,
 	  .help = "PEM of the authorities that are trusted, in place of the "
 		  "system's" },
+	{ 0 },
+};
+
+static const struct schema oauth_rows[] = {
+	{ "issuer", SCHEMA_TEXT, .required = true, .min = 1, .max = 1024,
+	  .help = "URL under which this authority gives tokens (RFC 8414)" },
 	{ 0 },
 };
 
@@ -86,6 +95,9 @@ static const struct schema rows[] = {
 	{ "connectors", SCHEMA_LIST, .max = 256, .rows = &connector_row },
 	{ "outgoing", SCHEMA_OBJECT, .rows = outgoing_rows,
 	  .help = "what writd may connect to by itself" },
+	{ "oauth", SCHEMA_OBJECT, .rows = oauth_rows,
+	  .help = "the OAuth authorization server; without it the audience is "
+		  "its URL, if that is one" },
 	{ "policy", SCHEMA_TEXT, .min = 1, .max = 4096,
 	  .help = "folder of the bundle the log begins with" },
 	{ "notify", SCHEMA_OBJECT, .rows = config_notify_rows,
@@ -232,6 +244,18 @@ static void check_connectors(const struct config *c, json_t *faults)
 	}
 }
 
+/* An audience may be any text, and often is the authority's own URL. */
+static char *issuer_of(const json_t *doc)
+{
+	const char *audience = json_text(doc, "audience", "");
+	const char *issuer =
+		json_text(json_object_get(doc, "oauth"), "issuer", NULL);
+
+	if (!issuer && url_is_issuer(audience))
+		issuer = audience;
+	return mem_str(issuer);
+}
+
 static void read_members(struct config *c, const json_t *doc, const char *file)
 {
 	const json_t *tls = json_object_get(doc, "tls");
@@ -244,6 +268,7 @@ static void read_members(struct config *c, const json_t *doc, const char *file)
 	c->data = beside(file, json_text(doc, "data", ""));
 	c->origin = mem_str(json_text(doc, "origin", ""));
 	c->audience = mem_str(json_text(doc, "audience", ""));
+	c->issuer = issuer_of(doc);
 	c->listen = mem_str(json_text(doc, "listen", ""));
 	c->tls_cert = beside(file, json_text(tls, "cert", NULL));
 	c->tls_key = beside(file, json_text(tls, "key", NULL));
@@ -257,6 +282,7 @@ static void read_members(struct config *c, const json_t *doc, const char *file)
 	c->limits.requests_per_minute =
 		json_int(limits, "requestsPerMinute", 0);
 	c->limits.record_bytes = json_int(limits, "recordBytes", 0);
+	c->limits.secret_seconds = json_int(limits, "secretSeconds", 0);
 	c->log = LOG_LEVEL_INFO;
 	discard(log_level_parse(json_text(doc, "log", "info"), &c->log));
 	c->sandbox = SANDBOX_ON;
@@ -290,6 +316,10 @@ int config_load(const char *path, struct config *ret, json_t **ret_faults)
 	if (!ret->keeper_command == !ret->keeper_socket)
 		fault(*ret_faults, "keeper",
 		      "either command or socket, not both");
+	if (ret->issuer && !url_is_issuer(ret->issuer))
+		fault(*ret_faults, "oauth.issuer",
+		      "an https URL (http on this machine alone) in normal "
+		      "form, without query, fragment and last slash");
 	check_connectors(ret, *ret_faults);
 	config_check_outward(ret->notify, ret->lookups, *ret_faults);
 	return 0;
@@ -320,6 +350,7 @@ void config_clear(struct config *c)
 	free(c->data);
 	free(c->origin);
 	free(c->audience);
+	free(c->issuer);
 	free(c->listen);
 	free(c->tls_cert);
 	free(c->tls_key);

@@ -19,6 +19,8 @@ struct config {
 	char *data;	/* folder of the log and the state */
 	char *origin;	/* name of the log */
 	char *audience; /* that agents' tokens are for */
+	/* That tokens for targets are from, an URL; NULL: none are made. */
+	char *issuer;
 	char *listen;	/* "127.0.0.1:8470", "unix:PATH" */
 	char *tls_cert; /* NULL for none */
 	char *tls_key;
@@ -33,6 +35,7 @@ struct config {
 		int64_t open_requests;
 		int64_t requests_per_minute;
 		int64_t record_bytes; /* of one task */
+		int64_t secret_seconds;
 	} limits;
 	json_t *reach; /* addresses that may be connected to, see net/reach.h */
 	char *ca;      /* PEM, for what is fetched; NULL: the system's */

@@ -11,7 +11,9 @@ static const struct schema event_row = {
 	.choices = "request.waiting|request.decided|request.ended|"
 		   "request.unknown|request.escalated|grant.ended|"
 		   "agent.expiring|agent.expired|containment.made|"
-		   "exception.waiting|exception.changed"
+		   "change.waiting|change.removed|"
+		   "exception.waiting|exception.changed|"
+		   "credential.shown"
 };
 
 static const struct schema for_rows[] = {
@@ -25,8 +27,11 @@ static const struct schema webhook_rows[] = {
 	{ "name", SCHEMA_NAME, .required = true, .help = "what it is called" },
 	{ "url", SCHEMA_TEXT, .required = true, .min = 8, .max = 2048,
 	  .help = "https, where notices are posted" },
-	{ "secretFile", SCHEMA_TEXT, .required = true, .min = 1, .max = 4096,
-	  .help = "whsec_ secrets, one a line; each of them signs" },
+	{ "secretFile", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "whsec_ secrets, one a line; each of them signs (v1)" },
+	{ "keyFile", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "whsk_ keys (Ed25519), one a line; each of them signs "
+		  "(v1a)" },
 	{ "caFile", SCHEMA_TEXT, .min = 1, .max = 4096,
 	  .help = "PEM of the authorities that are trusted here alone" },
 	{ "events", SCHEMA_LIST, .min = 1, .max = 32, .rows = &event_row,
@@ -151,6 +156,10 @@ static void check_webhooks(const json_t *list, json_t *faults)
 		if (!strcmp(json_text(row, "name", ""), "mail"))
 			fault(faults, "notify.webhooks", at,
 			      "the name 'mail' is that of smtp");
+		if (!json_text(row, "secretFile", NULL) &&
+		    !json_text(row, "keyFile", NULL))
+			fault(faults, "notify.webhooks", at,
+			      "a webhook has a secretFile, a keyFile or both");
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "connect/connector.h"
 
+#include <assert.h>
 #include <signal.h>
 
 #include "base/channel.h"
@@ -323,28 +324,39 @@ static void await_answer(struct connector *c)
 				       answer_late, c);
 }
 
-/* What describe says must hold; returns why it does not, NULL if it does. */
-static const char *judge_describe(const struct connector *c,
-				  const json_t *describe)
+/* What describe says must hold; returns why it does not, owned, NULL if it
+ * does. */
+static char *judge_describe(const struct connector *c, const json_t *describe)
 {
+	const char *target = json_text(describe, "target", c->target);
+
 	if (json_int(describe, "protocol", 0) != CONNECT_PROTOCOL)
-		return "it speaks another version of the protocol";
+		return mem_str("it speaks another version of the protocol");
 	if (strcmp(json_text(describe, "build", ""), c->file_build) != 0)
-		return "its build is not the digest of its program";
+		return mem_str("its build is not the digest of its program");
+	if (strcmp(target, c->target) != 0)
+		return mem_format("its own configuration is for target '%s', "
+				  "writd.yaml has it for '%s': correct target "
+				  "in one of the two",
+				  target, c->target);
 	return NULL;
 }
 
 static void take_describe(struct connector *c, const struct reply *reply)
 {
-	const char *why = reply->kind == REPLY_RESULT
-				  ? judge_describe(c, reply->result)
-				  : reply->detail;
+	CLEANUP(mem_free_p)
+	char *why = reply->kind == REPLY_RESULT
+			    ? judge_describe(c, reply->result)
+			    : mem_str(reply->detail);
+	struct call *call;
 
 	if (why) {
 		lose(c, CONNECT_MALFORMED, why);
 		return;
 	}
-	call_free(pop_sent(c));
+	call = pop_sent(c);
+	assert(call);
+	call_free(call);
 	await_answer(c);
 	c->describe = json_incref(reply->result);
 	c->pipeline = (size_t)json_int(c->describe, "pipeline", 1);
@@ -371,6 +383,7 @@ static void take_answer(struct connector *c, const struct reply *reply)
 {
 	struct call *call = pop_sent(c);
 
+	assert(call);
 	c->pause_ms = c->config.restart_min_ms;
 	await_answer(c);
 	tell_call(call, status_of(call, reply), reply->result,
@@ -399,10 +412,13 @@ static void message(void *cookie, struct slice body)
 
 static void closed(void *cookie, const char *why)
 {
+	static const char ended[] = "the connector ended: its line "
+				    "connector-ended in writd's log says why";
 	/* The channel says so of a length that nobody may send. */
 	bool oversize = strstr(why, "too large") != NULL;
 
-	lose(cookie, oversize ? CONNECT_MALFORMED : CONNECT_DIED, why);
+	lose(cookie, oversize ? CONNECT_MALFORMED : CONNECT_DIED,
+	     oversize ? why : ended);
 }
 
 static const struct channel_events events = { message, closed };

@@ -103,12 +103,13 @@ static const struct schema describe[] = {
 	{ "build", SCHEMA_TEXT, true, DIGEST_TEXT_LEN - 1, DIGEST_TEXT_LEN - 1,
 	  NULL, NULL, NULL },
 	{ "protocol", SCHEMA_INT, true, 1, 1000, NULL, NULL, NULL },
-	{ "actions", SCHEMA_LIST, true, 1, 256, NULL, action_row, NULL },
+	{ "actions", SCHEMA_LIST, true, 0, 256, NULL, action_row, NULL },
 	FLAG("enforcesPrecondition"),
 	{ "pipeline", SCHEMA_INT, false, 1, 1000, NULL, NULL, NULL },
 	{ "drill", SCHEMA_OBJECT, false, 0, 0, NULL, drill, NULL },
 	ROWS("drills", SCHEMA_LIST, false, 16, action_drill_row),
 	ROWS("reads", SCHEMA_LIST, false, 16, method_row),
+	OPTIONAL_TEXT("target", NAME_MAX_BYTES),
 	ROWS("sandbox", SCHEMA_OBJECT, false, 0, sandbox),
 	END,
 };
@@ -235,6 +236,8 @@ static const struct schema entitlement_row[] = {
 };
 
 static const struct schema entitlements[] = {
+	/* Whose they are, in the one spelling that the target has for it. */
+	TEXT("account", RESOURCE_MAX),
 	ROWS("entitlements", SCHEMA_LIST, true, SUBJECTS_MAX, entitlement_row),
 	END,
 };
@@ -257,6 +260,7 @@ static const struct schema deed_row[] = {
 static const struct schema activity[] = {
 	ROWS("deeds", SCHEMA_LIST, true, 1000, deed_row),
 	FLAG("complete"),
+	{ "source", SCHEMA_ENUM, false, 0, 0, "log|session", NULL, NULL },
 	END,
 };
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/digest.h"
 
 enum {
 	RSA_MIN = 2048 / 8,	  /* bytes of a modulus */
@@ -50,6 +51,10 @@ static const struct algorithm algorithms[] = {
 	{ "ES384", FAMILY_EC, EVP_HASH_SHA384, false, &curves[P384] },
 	{ "ES512", FAMILY_EC, EVP_HASH_SHA512, false, &curves[P521] },
 };
+
+const char *const jose_algorithms[] = { "RS256", "RS384", "RS512", "PS256",
+					"PS384", "PS512", "ES256", "ES384",
+					"ES512", NULL };
 
 /* What a key may be for ("use") if it is to verify tokens. */
 static const char *const signing_uses[] = { "", "sig", "jwt-svid", "wit-svid" };
@@ -274,6 +279,29 @@ int jose_key_parse(const json_t *jwk, struct jose_key **ret_key)
 	return 0;
 }
 
+/* RFC 7638, 3.2: the members that make up a key, and no others. */
+void jose_thumbprint(const json_t *jwk, char ret_text[JOSE_THUMBPRINT_LEN])
+{
+	static const char *const required[] = {
+		"kty", "crv", "x", "y", "n", "e"
+	};
+	bool rsa = !strcmp(json_text(jwk, "kty", ""), "RSA");
+	CLEANUP(json_put_p) json_t *key = json_object();
+	CLEANUP(mem_free_p) char *text = NULL;
+	CLEANUP(mem_free_p) char *thumbprint = NULL;
+	struct digest digest;
+
+	json_pick(key, jwk, required, ARRAY_LEN(required));
+	for (size_t i = 1; i < ARRAY_LEN(required); i++) {
+		if (rsa != (i >= 4))
+			json_object_del(key, required[i]);
+	}
+	text = json_canonical(key);
+	digest = digest_of(slice_str(text));
+	thumbprint = text_base64url(digest_slice(&digest));
+	snprintf(ret_text, JOSE_THUMBPRINT_LEN, "%s", thumbprint);
+}
+
 const char *jose_key_id(const struct jose_key *key)
 {
 	return key->id;
@@ -424,6 +452,36 @@ enum jose_verdict jose_token_parse_any(struct slice token,
 				       struct jose_token *ret_token)
 {
 	return parse(token, false, ret_token);
+}
+
+const char *jose_token_fault(struct slice token)
+{
+	static const char *const words[PARTS][2] = {
+		[PART_HEADER] = { "its header is not base64url",
+				  "its header is not a JSON object" },
+		[PART_CLAIMS] = { "its claims are not base64url",
+				  "its claims are not a JSON object" },
+		[PART_SIGNATURE] = { "its signature is not base64url" },
+	};
+	struct slice parts[PARTS];
+
+	if (token.len > JOSE_TOKEN_MAX)
+		return "it is too long";
+	if (!token.len || !split(token, parts))
+		return "it has not three parts with dots in between";
+	for (size_t i = 0; i < PARTS; i++) {
+		CLEANUP(buf_clear) struct buf bytes = BUF_INIT(JOSE_TOKEN_MAX);
+		CLEANUP(json_put_p) json_t *object = NULL;
+
+		if (!parts[i].len || text_from_base64url(parts[i], &bytes) < 0)
+			return words[i][0];
+		if (i == PART_SIGNATURE)
+			continue;
+		object = decode_object(parts[i]);
+		if (!object)
+			return words[i][1];
+	}
+	return NULL;
 }
 
 void jose_token_clear(struct jose_token *token)

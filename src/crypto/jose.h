@@ -12,6 +12,7 @@ enum {
 	JOSE_TOKEN_MAX = 16 * 1024, /* bytes of a token */
 	JOSE_KEYS_MAX = 64,	    /* keys in a set */
 	JOSE_SET_MAX = 256 * 1024,  /* bytes of a key set */
+	JOSE_THUMBPRINT_LEN = 44,   /* bytes of its text with NUL */
 };
 
 struct jose_key;
@@ -29,6 +30,15 @@ const char *jose_key_id(const struct jose_key *key);  /* "" if none */
 const char *jose_key_use(const struct jose_key *key); /* "" if none */
 void jose_key_free(struct jose_key *key);
 DEFINE_CLEANUP(struct jose_key *, jose_key_free)
+
+/*
+ * The SHA-256 thumbprint (RFC 7638) of a JWK that jose_key_parse() has taken,
+ * in base64url.
+ */
+void jose_thumbprint(const json_t *jwk, char ret_text[JOSE_THUMBPRINT_LEN]);
+
+/* The names of the nine algorithms, NULL-terminated. */
+extern const char *const jose_algorithms[];
 
 /* A token taken apart, nothing of it verified yet. */
 struct jose_token {
@@ -68,6 +78,10 @@ void jose_token_clear(struct jose_token *token);
  * and typ are passed over, except "crit", which is refused. */
 enum jose_verdict jose_token_parse_any(struct slice token,
 				       struct jose_token *ret_token);
+
+/* Which part of a token that is JOSE_MALFORMED is wrong, in words that repeat
+ * nothing of it; NULL if its parts are right. */
+const char *jose_token_fault(struct slice token);
 
 /*
  * Verifies the signature with key.  A key with a "use" that is not for signing

@@ -116,7 +116,7 @@ static bool is_clean(const char *text, size_t max)
 	return true;
 }
 
-static bool is_principal(const char *text)
+bool sshcert_takes_principal(const char *text)
 {
 	return is_clean(text, SSHCERT_NAME_MAX) && !strpbrk(text, ", \"'");
 }
@@ -128,6 +128,11 @@ static bool is_width(const char *text, unsigned max)
 
 	return len > 0 && len <= 3 && !text[len] &&
 	       (len == 1 || text[0] != '0') && strtoul(text, NULL, 10) <= max;
+}
+
+bool sshcert_takes_command(const char *text)
+{
+	return is_clean(text, SSHCERT_COMMAND_MAX);
 }
 
 /* An address, or a network: what is below its width must be zero. */
@@ -160,7 +165,7 @@ static bool is_network(char *text)
 	return false;
 }
 
-static bool are_sources(const char *text)
+bool sshcert_takes_sources(const char *text)
 {
 	CLEANUP(mem_free_p) char *copy = NULL;
 	char *rest;
@@ -186,7 +191,7 @@ static int check(const struct sshcert *cert)
 				 "a certificate needs 1 to %d principals",
 				 SSHCERT_PRINCIPALS_MAX);
 	for (size_t i = 0; i < cert->principal_count; i++)
-		if (!is_principal(cert->principals[i]))
+		if (!sshcert_takes_principal(cert->principals[i]))
 			return error_set(ERR_SYNTAX, "principal %zu is no name",
 					 i + 1);
 	/* No list can revoke it. */
@@ -196,10 +201,10 @@ static int check(const struct sshcert *cert)
 		return error_set(ERR_SYNTAX, "the key id is no text");
 	if (cert->valid_after < 0 || cert->valid_before <= cert->valid_after)
 		return error_set(ERR_SYNTAX, "the certificate has no time");
-	if (cert->sources && !are_sources(cert->sources))
+	if (cert->sources && !sshcert_takes_sources(cert->sources))
 		return error_set(ERR_SYNTAX,
 				 "a source is no address and no network");
-	if (cert->command && !is_clean(cert->command, SSHCERT_COMMAND_MAX))
+	if (cert->command && !sshcert_takes_command(cert->command))
 		return error_set(ERR_SYNTAX, "the forced command is no text");
 	return 0;
 }

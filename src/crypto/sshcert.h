@@ -29,6 +29,12 @@ enum sshcert_permit {
  * "user-rc"; 0 for another word. */
 unsigned sshcert_permit_find(const char *name);
 
+/* Whether text can stand in a certificate: as a principal, as its sources
+ * (addresses or networks in CIDR form, comma-separated), as its command. */
+bool sshcert_takes_principal(const char *text);
+bool sshcert_takes_sources(const char *text);
+bool sshcert_takes_command(const char *text);
+
 struct sshcert_authority;
 
 /* seed: a secret of SSHCERT_SEED_LEN bytes.  ret_authority: owned.

@@ -1,6 +1,7 @@
 #include "crypto/sshkrl.h"
 
 #include "base/error.h"
+#include "base/reader.h"
 #include "crypto/sshsig.h"
 
 enum {
@@ -72,18 +73,27 @@ static void put_serials(struct buf *b, const struct sshkrl *krl)
 		put_part(b, SERIAL_LIST, &list);
 }
 
-int sshkrl_format(const struct sshkrl *krl, struct buf *out)
+static int put_section(struct buf *out, const struct sshkrl *krl,
+		       const char *line)
 {
 	CLEANUP(buf_clear) struct buf section = BUF_INIT(SECTION_MAX);
 	struct ssh_key authority;
 	struct slice all;
 
-	TRY(ssh_key_parse(krl->authority, &authority));
-	TRY(check(krl));
+	TRY(ssh_key_parse(line, &authority));
 	buf_put_string(&section, slice_of(authority.blob, authority.blob_len));
 	buf_put_string(&section, slice_of(NULL, 0)); /* reserved */
 	put_serials(&section, krl);
 	TRY(buf_finish(&section, &all));
+	put_part(out, SECTION_CERTIFICATES, &section);
+	return 0;
+}
+
+int sshkrl_format(const struct sshkrl *krl, struct buf *out)
+{
+	struct slice all;
+
+	TRY(check(krl));
 	buf_put(out, slice_of(magic, sizeof(magic)));
 	buf_put_u32(out, FORMAT_VERSION);
 	buf_put_u64(out, krl->version);
@@ -91,6 +101,74 @@ int sshkrl_format(const struct sshkrl *krl, struct buf *out)
 	buf_put_u64(out, 0);			/* flags */
 	buf_put_string(out, slice_of(NULL, 0)); /* reserved */
 	buf_put_string(out, slice_of(NULL, 0)); /* comment */
-	put_part(out, SECTION_CERTIFICATES, &section);
+	for (size_t i = 0; i < krl->authority_count; i++)
+		TRY(put_section(out, krl, krl->authorities[i]));
 	return buf_finish(out, &all);
+}
+
+/* ---- reading ---- */
+
+/* Serials one by one, or from and to, ascending. */
+static bool are_serials(uint8_t type, struct slice body)
+{
+	struct reader r = reader_of(body);
+	uint64_t last = 0;
+
+	if ((type != SERIAL_LIST && type != SERIAL_RANGE) || !body.len ||
+	    body.len % 8 || (type == SERIAL_RANGE && body.len != 16))
+		return false;
+	while (r.rest.len) {
+		uint64_t serial = reader_u64(&r);
+
+		if (serial <= last)
+			return false;
+		last = serial;
+	}
+	return reader_finish(&r) == 0;
+}
+
+static bool is_section(struct slice body)
+{
+	struct reader r = reader_of(body);
+	struct slice key = reader_string(&r);
+
+	if (reader_string(&r).len || !key.len)
+		return false;
+	while (!r.failed && r.rest.len) {
+		uint8_t type = reader_u8(&r);
+
+		if (!are_serials(type, reader_string(&r)))
+			return false;
+	}
+	return reader_finish(&r) == 0;
+}
+
+int sshkrl_check(struct slice list, uint64_t *ret_version, unsigned *ret_count)
+{
+	struct reader r = reader_of(list);
+	struct slice head = reader_bytes(&r, sizeof(magic));
+	unsigned count = 0;
+	uint64_t version;
+
+	if (head.len != sizeof(magic) ||
+	    memcmp(head.ptr, magic, sizeof(magic)) != 0 ||
+	    reader_u32(&r) != FORMAT_VERSION)
+		return error_set(ERR_SYNTAX, "no list of revoked keys");
+	version = reader_u64(&r);
+	reader_bytes(&r, 16); /* when it was made; flags */
+	if (reader_string(&r).len)
+		return error_set(ERR_SYNTAX, "revoked keys: reserved bytes");
+	reader_string(&r); /* comment */
+	while (!r.failed && r.rest.len) {
+		if (reader_u8(&r) != SECTION_CERTIFICATES ||
+		    !is_section(reader_string(&r)))
+			return error_set(ERR_SYNTAX,
+					 "revoked keys: a section that is no "
+					 "list of certificates");
+		count++;
+	}
+	TRY(reader_finish(&r));
+	*ret_version = version;
+	*ret_count = count;
+	return 0;
 }

@@ -2,9 +2,12 @@
 
 #include "crypto/tls.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 
 enum { CHAIN_BYTES_MAX = 128 * 1024 };
 
@@ -53,4 +56,35 @@ static int verify(X509_STORE_CTX *context, void *cookie)
 void tls_ask(void *ssl_ctx, struct tls_judge *judge)
 {
 	SSL_CTX_set_cert_verify_callback(ssl_ctx, verify, judge);
+}
+
+static void bio_free_p(BIO **bio)
+{
+	BIO_free(*bio);
+}
+
+int tls_check_authorities(struct slice pem)
+{
+	CLEANUP(bio_free_p) BIO *bio = NULL;
+	size_t count = 0;
+	unsigned long end;
+
+	if (pem.len > INT_MAX)
+		return error_set(ERR_SYNTAX, "too many certificates");
+	bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	ERR_clear_error();
+	for (;;) {
+		X509 *cert =
+			bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+		if (!cert)
+			break;
+		X509_free(cert);
+		count++;
+	}
+	end = ERR_peek_last_error();
+	ERR_clear_error();
+	if (count == 0 || ERR_GET_REASON(end) != PEM_R_NO_START_LINE)
+		return error_set(ERR_SYNTAX, "no certificates in PEM");
+	return 0;
 }

@@ -27,3 +27,7 @@ struct tls_judge {
  * TLS_CHAIN_MAX certificates is refused unasked.
  */
 void tls_ask(void *ssl_ctx, struct tls_judge *judge);
+
+/* Whether text is PEM (RFC 7468) with at least one certificate, and all of them
+ * can be read.  Errors: ERR_SYNTAX. */
+MUST_USE int tls_check_authorities(struct slice pem);

@@ -19,6 +19,7 @@
 #include "base/sandbox.h"
 #include "config/bundle.h"
 #include "config/config.h"
+#include "daemon/prepare.h"
 #include "evidence/keeper.h"
 #include "net/transfer.h"
 
@@ -227,8 +228,10 @@ static int start_flow(struct daemon *d)
 	config = (struct flow_config){
 		.loop = d->loop,
 		.evidence = d->evidence,
+		.keeper = d->keeper,
 		.origin = d->config.origin,
 		.audience = d->config.audience,
+		.issuer = d->config.issuer,
 		.connectors = d->connectors,
 		.connector_count = d->config.connector_count,
 		.bootstrap = bootstrap,
@@ -236,7 +239,8 @@ static int start_flow(struct daemon *d)
 		.limits = { d->config.limits.open_tasks,
 			    d->config.limits.open_requests,
 			    d->config.limits.requests_per_minute,
-			    d->config.limits.record_bytes },
+			    d->config.limits.record_bytes,
+			    d->config.limits.secret_seconds },
 		.transfers = d->transfers,
 		.notify = d->config.notify,
 		.lookups = d->config.lookups,
@@ -257,8 +261,14 @@ static json_t *sandbox_of_all(const struct daemon *d)
 
 static int start_http(struct daemon *d)
 {
-	struct api_config api = { d->flow, d->evidence, d->config.origin,
-				  d->config.audience, sandbox_of_all(d) };
+	struct api_config api = {
+		.flow = d->flow,
+		.evidence = d->evidence,
+		.origin = d->config.origin,
+		.audience = d->config.audience,
+		.issuer = d->config.issuer,
+		.sandbox = sandbox_of_all(d),
+	};
 	struct http_config http = {
 		.loop = d->loop,
 		.address = d->config.listen,
@@ -359,26 +369,15 @@ static const char usage[] =
 	"  -c, --config FILE    the configuration, see writd.yaml(5)\n"
 	"      --check-config   check it and say what is wrong\n";
 
-static int tell_faults(const char *path, const json_t *faults)
+static int tell_faults(FILE *out, const char *path, const json_t *faults)
 {
 	const json_t *fault;
 	size_t at;
 
 	json_array_foreach(faults, at, fault)
-		fprintf(stderr, "%s:%s: %s\n", path, json_text(fault, "at", ""),
+		fprintf(out, "%s:%s: %s\n", path, json_text(fault, "at", ""),
 			json_text(fault, "detail", ""));
 	return json_array_size(faults) ? EXIT_CONFIG : 0;
-}
-
-/* What config cannot see: it is below the layer that reads addresses. */
-static int check_reach(const char *path, const struct config *c)
-{
-	CLEANUP(reach_free_p) struct reach *reach = NULL;
-
-	if (reach_new(c->reach, &reach) == 0)
-		return 0;
-	fprintf(stderr, "%s: outgoing.allow: %s\n", path, error_message());
-	return EXIT_CONFIG;
 }
 
 static int run(struct daemon *d)
@@ -408,9 +407,9 @@ static int with_config(const char *path, bool check)
 		fprintf(stderr, "writd: %s\n", error_message());
 		return EXIT_CONFIG;
 	}
-	status = tell_faults(path, faults);
-	if (status == 0)
-		status = check_reach(path, &d.config);
+	if (json_array_size(faults) == 0)
+		prepare_check(&d.config, faults);
+	status = tell_faults(check ? stdout : stderr, path, faults);
 	if (status == 0 && check)
 		printf("%s: fine\n", path);
 	if (status == 0 && !check)

@@ -375,11 +375,21 @@ bool evidence_is_degraded(const struct evidence *e, const char **ret_why)
 	return e->trouble != 0;
 }
 
+bool evidence_is_full(const struct evidence *e)
+{
+	return e->trouble & TROUBLE_DISK;
+}
+
 void evidence_when_receipt(struct evidence *e, uint64_t index,
 			   enum receipt_strength strength, int64_t timeout_ms,
 			   evidence_receipt_fn fn, void *cookie)
 {
 	witnesses_await(e->witnesses, index, strength, timeout_ms, fn, cookie);
+}
+
+void evidence_give_up(struct evidence *e, const char *why)
+{
+	witnesses_give_up(e->witnesses, why);
 }
 
 json_t *evidence_witness_report(const struct evidence *e)

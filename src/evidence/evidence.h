@@ -144,6 +144,8 @@ bool evidence_is_busy(const struct evidence *e);
  * what can wait comes again a moment later. */
 bool evidence_lacks_keys(const struct evidence *e);
 bool evidence_is_degraded(const struct evidence *e, const char **ret_why);
+/* It is degraded because its disk is full. */
+bool evidence_is_full(const struct evidence *e);
 
 /* ---- signed state ---------------------------------------------------------
  */
@@ -177,6 +179,15 @@ typedef void (*evidence_receipt_fn)(void *cookie, struct slice note,
 void evidence_when_receipt(struct evidence *e, uint64_t index,
 			   enum receipt_strength strength, int64_t timeout_ms,
 			   evidence_receipt_fn fn, void *cookie);
+
+/*
+ * Before the end: who waits for a receipt is called in the loop's next turn as
+ * if its time were over, and so is whoever asks from now on.  Afterwards
+ * evidence_close() calls nobody.
+ *
+ * why: static text.
+ */
+void evidence_give_up(struct evidence *e, const char *why);
 
 /*
  * How it stands with the witnesses: owned, NULL when none are configured.

@@ -167,9 +167,24 @@ static void on_message(void *cookie, struct slice body)
 		on_answer(k, answer);
 }
 
+/* What ended a process is in its own words, and those are in a log. */
 static void on_closed(void *cookie, const char *why)
 {
-	lose(cookie, why);
+	struct evidence_keeper *k = cookie;
+	char text[WHY_MAX];
+
+	if (strstr(why, "too large"))
+		snprintf(text, sizeof(text), "the keeper: %s", why);
+	else if (k->config.command)
+		snprintf(text, sizeof(text),
+			 "the keeper ended: its line keeper-ended in this log "
+			 "says why; without one it was killed, see the "
+			 "kernel's log");
+	else
+		snprintf(text, sizeof(text),
+			 "the keeper ended: see the log of the one behind %s",
+			 k->config.socket);
+	lose(k, text);
 }
 
 /* Decodes base64 of exactly len bytes. */

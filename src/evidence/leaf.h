@@ -27,6 +27,9 @@
 	ROW(OUTCOME, "outcome", "what an armed effect came to")                \
 	ROW(ENDED, "ended", "a grant ended and was read back")                 \
 	ROW(ISSUED, "issued", "one credential may be made, once")              \
+	ROW(DELIVERED, "delivered", "what was lent was handed out, once")      \
+	ROW(REVOKED, "revoked", "a human ended what was granted, signed")      \
+	ROW(READ, "read", "an agent was told what a target holds")             \
 	ROW(CLOSED, "closed", "a request ended without an effect")             \
 	ROW(RESOLVED, "resolved", "an unknown outcome was closed by a human")  \
 	ROW(RECOVERY, "recovery", "what was found after a restart")            \

@@ -33,7 +33,7 @@ struct verifier {
 	unsigned finding_count;
 	bool is_unknown;  /* something could not be asked */
 	bool is_complete; /* every entry was read */
-	char why[256];	  /* it is unknown */
+	char why[320];	  /* it is unknown */
 };
 
 /* ---- findings -------------------------------------------------------------
@@ -446,6 +446,7 @@ static json_t *report_of(const struct verifier *v)
 	json_set_text(report, "root", root);
 	json_set_new(report, "findings", json_incref(v->findings));
 	json_set_new(report, "open", leaf_rules_open(v->rules));
+	json_set_new(report, "lent", leaf_rules_lent(v->rules));
 	json_set_new(report, "previous", previous_of(v));
 	if (v->witnesses)
 		json_object_set(report, "witnessed", v->witnesses);
@@ -459,6 +460,7 @@ static void run_checks(struct verifier *v)
 	check_truncation(v);
 	if (!check_entries(v))
 		return;
+	leaf_rules_finish(v->rules);
 	check_partial_tiles(v);
 	check_root(v);
 	v->is_complete = true;

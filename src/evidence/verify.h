@@ -51,6 +51,7 @@ struct verify_config {
  *    "origin", "size", "root": base64,
  *    "findings": [{"index"?: n, "what": text}],
  *    "open": [{"index": n, "about": id}],   armed, no end recorded yet
+ *    "lent": [{"index": n, "about": id, "expires": s}],   credentials likewise
  *    "previous": {"size", "root", "at": RFC 3339, "ageSeconds"} or null,
  *    "witnessed": {"size", "quorum": bool,      with a policy alone
  *                  "witnesses": [{"name", "at", "ageSeconds"}]}}

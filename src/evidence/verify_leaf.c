@@ -18,7 +18,15 @@ struct leaf_rules {
 	json_t *armed;	   /* index of an armed leaf -> true */
 	json_t *armed_of;  /* id -> index of its last armed leaf */
 	json_t *open;	   /* index of an armed leaf without an end -> its id */
+	json_t *issued;	   /* index of an armed leaf -> true: it has issued */
+	json_t *lent;	   /* request -> its credential, until that ends */
+	json_t *told;	   /* request -> why its secret is not told any more */
+	int64_t started;   /* time of the last start of the daemon */
 };
+
+/* How long after its time, or a start, the end of a credential is in the log.
+ */
+static const int64_t END_WITHIN_MS = 24LL * 3600 * 1000;
 
 /* A leaf in the hands of its rule. */
 struct subject {
@@ -40,6 +48,9 @@ struct leaf_rules *leaf_rules_new(leaf_fault_fn fault, void *cookie)
 	r->armed = json_object();
 	r->armed_of = json_object();
 	r->open = json_object();
+	r->issued = json_object();
+	r->lent = json_object();
+	r->told = json_object();
 	return r;
 }
 
@@ -53,6 +64,9 @@ void leaf_rules_free(struct leaf_rules *r)
 	json_decref(r->armed);
 	json_decref(r->armed_of);
 	json_decref(r->open);
+	json_decref(r->issued);
+	json_decref(r->lent);
+	json_decref(r->told);
 	free(r);
 }
 
@@ -155,25 +169,101 @@ static bool close_armed(struct leaf_rules *r, const struct subject *s)
 	return true;
 }
 
+/* A request that came to nothing has lent nothing. */
+static void end_lent(struct leaf_rules *r, const struct subject *s)
+{
+	if (!strcmp(json_text(s->leaf, "effect", ""), "none"))
+		json_object_del(r->lent, s->about);
+}
+
 static void on_outcome(struct leaf_rules *r, const struct subject *s)
 {
 	if (!close_armed(r, s))
 		fault(r, s, "the outcome of nothing that was armed");
 	name_grant(r, s);
+	end_lent(r, s);
 }
 
 static void on_end(struct leaf_rules *r, const struct subject *s)
 {
 	discard(close_armed(r, s));
 	name_grant(r, s);
+	end_lent(r, s);
+}
+
+/* The end of a grant is that of what was lent with it. */
+static void on_ended(struct leaf_rules *r, const struct subject *s)
+{
+	const char *request = json_text(s->leaf, "request", "");
+
+	on_end(r, s);
+	json_object_del(r->lent, request);
+	json_set_text(r->told, request, "handed out after its end");
+}
+
+/* ---- credentials ---- */
+
+/* Whether the leaf rests on an effect of its request that is armed and has come
+ * to nothing yet. */
+static bool is_armed_for(const struct leaf_rules *r, const struct subject *s)
+{
+	const char *request = json_text(s->leaf, "request", NULL);
+	char key[24];
+
+	format_key(key, json_int(s->leaf, "armed", -1));
+	return request && !strcmp(json_text(r->open, key, ""), request);
+}
+
+static void on_issued(struct leaf_rules *r, const struct subject *s)
+{
+	json_t *row;
+	char key[24];
+
+	format_key(key, json_int(s->leaf, "armed", -1));
+	if (!is_armed_for(r, s)) {
+		fault(r, s, "a credential for nothing that was armed");
+		return;
+	}
+	if (json_object_get(r->issued, key))
+		fault(r, s, "a second credential for one armed leaf");
+	json_set_flag(r->issued, key, true);
+	row = json_object();
+	json_set_int(row, "index", (int64_t)s->index);
+	json_set_text(row, "about", s->about);
+	json_set_int(row, "expires", json_int(s->leaf, "expires", 0));
+	json_set_new(r->lent, json_text(s->leaf, "request", ""), row);
+}
+
+/* What was lent is handed out once, after the effect that placed it. */
+static void on_delivered(struct leaf_rules *r, const struct subject *s)
+{
+	const char *request = json_text(s->leaf, "request", "");
+	const char *why = json_text(r->told, request, NULL);
+	int64_t armed = json_int(s->leaf, "armed", -1);
+	char key[24];
+
+	format_key(key, armed);
+	if (armed < 0 || json_int(r->armed_of, request, -1) != armed ||
+	    json_object_get(r->open, key))
+		fault(r, s, "handed out without an effect that lent it");
+	else if (why)
+		fault(r, s, why);
+	json_set_text(r->told, request, "handed out a second time");
+}
+
+static void on_start(struct leaf_rules *r, const struct subject *s)
+{
+	r->started = json_int(s->leaf, "at", 0);
 }
 
 static void (*const rules[LEAF_KIND_COUNT])(struct leaf_rules *r,
 					    const struct subject *s) = {
-	[LEAF_GENESIS] = on_genesis, [LEAF_DECISION] = on_decision,
-	[LEAF_ARMED] = on_armed,     [LEAF_OUTCOME] = on_outcome,
-	[LEAF_ENDED] = on_end,	     [LEAF_RESOLVED] = on_end,
-	[LEAF_RECOVERY] = on_end,    [LEAF_DRILL] = on_end,
+	[LEAF_GENESIS] = on_genesis,	 [LEAF_DECISION] = on_decision,
+	[LEAF_ARMED] = on_armed,	 [LEAF_OUTCOME] = on_outcome,
+	[LEAF_ENDED] = on_ended,	 [LEAF_RESOLVED] = on_end,
+	[LEAF_RECOVERY] = on_end,	 [LEAF_DRILL] = on_end,
+	[LEAF_ISSUED] = on_issued,	 [LEAF_CONFIG] = on_start,
+	[LEAF_DELIVERED] = on_delivered,
 };
 
 /* ---- every leaf -----------------------------------------------------------
@@ -260,4 +350,36 @@ json_t *leaf_rules_open(const struct leaf_rules *r)
 		json_array_append_new(list, row);
 	}
 	return list;
+}
+
+json_t *leaf_rules_lent(const struct leaf_rules *r)
+{
+	json_t *list = json_array();
+	const char *request;
+	json_t *row;
+
+	json_object_foreach(r->lent, request, row)
+		json_array_append(list, row);
+	return list;
+}
+
+/* Its time in milliseconds; what is no time is over. */
+static int64_t end_of(const json_t *row)
+{
+	int64_t expires = json_int(row, "expires", 0);
+
+	return expires > 0 && expires < INT64_MAX / 2000 ? expires * 1000 : 0;
+}
+
+void leaf_rules_finish(struct leaf_rules *r)
+{
+	int64_t late = r->last_at - END_WITHIN_MS;
+	const char *request;
+	json_t *row;
+
+	json_object_foreach(r->lent, request, row) {
+		if (end_of(row) < late && r->started < late)
+			r->fault(r->cookie, (uint64_t)json_int(row, "index", 0),
+				 "a credential whose end is not recorded");
+	}
 }

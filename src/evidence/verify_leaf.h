@@ -18,5 +18,12 @@ DEFINE_CLEANUP(struct leaf_rules *, leaf_rules_free)
 /* The next leaf. */
 void leaf_rules_add(struct leaf_rules *r, uint64_t index, struct slice body);
 
+/* After the last leaf: what should have come and has not. */
+void leaf_rules_finish(struct leaf_rules *r);
+
+/* Credentials without a recorded end, [{"index", "about", "expires": seconds}];
+ * owned. */
+json_t *leaf_rules_lent(const struct leaf_rules *r);
+
 /* Effects that were armed and have no end yet, [{"index", "about"}]; owned. */
 json_t *leaf_rules_open(const struct leaf_rules *r);

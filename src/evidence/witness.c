@@ -65,6 +65,7 @@ struct witnesses {
 	uint64_t witnessed_size;
 	struct buf witnessed; /* with its cosignatures */
 	struct awaiting *awaiting;
+	const char *over; /* why nobody waits any more; NULL: they may */
 	struct loop_timer *timer; /* the next look */
 	struct loop_timer *start; /* the first answers are awaited */
 };
@@ -83,11 +84,12 @@ static void awaiting_free(struct awaiting *a)
 	free(a);
 }
 
-/* Calls once; the signer may still hold it. */
+/* Calls once; the signer may still hold it.  While the log closes nobody is
+ * called: who waited may be gone. */
 static void tell(struct awaiting *a, struct slice note, uint64_t size,
 		 const char *why)
 {
-	evidence_receipt_fn fn = a->fn;
+	evidence_receipt_fn fn = a->all->evidence->closing ? NULL : a->fn;
 	void *cookie = a->cookie;
 
 	a->fn = NULL;
@@ -103,9 +105,22 @@ static void on_late(void *cookie)
 
 	a->timer = NULL;
 	tell(a, slice_of(NULL, 0), 0,
-	     a->strength == RECEIPT_SIGNED ? "it was not signed in time"
+	     a->all->over		     ? a->all->over
+	     : a->strength == RECEIPT_SIGNED ? "it was not signed in time"
 	     : a->all->policy ? "its witnesses have not cosigned it in time"
 			      : "no witnesses are configured");
+}
+
+/* Who still waits is late from now on, in a turn of the loop of its own. */
+void witnesses_give_up(struct witnesses *w, const char *why)
+{
+	w->over = why;
+	for (struct awaiting *a = w->awaiting; a; a = a->next) {
+		if (!a->timer)
+			continue;
+		loop_timer_end(a->timer);
+		a->timer = loop_timer(w->evidence->config.loop, 0, on_late, a);
+	}
 }
 
 /* The checkpoint there is of that strength. */
@@ -149,7 +164,7 @@ void witnesses_await(struct witnesses *w, uint64_t index,
 		     evidence_receipt_fn fn, void *cookie)
 {
 	struct awaiting *a = mem_new(struct awaiting);
-	bool never = strength == RECEIPT_WITNESSED && !w->policy;
+	bool never = w->over || (strength == RECEIPT_WITNESSED && !w->policy);
 
 	*a = (struct awaiting){ w->awaiting, w, index, strength, fn, cookie };
 	w->awaiting = a;

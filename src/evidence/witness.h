@@ -36,3 +36,5 @@ json_t *witnesses_report(const struct witnesses *w);
 void witnesses_await(struct witnesses *w, uint64_t index,
 		     enum receipt_strength strength, int64_t timeout_ms,
 		     evidence_receipt_fn fn, void *cookie);
+/* What evidence_give_up() does. */
+void witnesses_give_up(struct witnesses *w, const char *why);

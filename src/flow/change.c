@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/point.h"
 #include "flow/state.h"
+#include "net/transfer.h"
 
 enum {
 	MANIFESTS_MAX = 1024,	 /* in one change */
@@ -82,8 +84,35 @@ static void check_words(const json_t *manifest, json_t *faults)
 	}
 }
 
+/* What could never be fetched is refused now, not when it is needed. */
+static void check_urls(const struct flow *f, const json_t *manifest,
+		       json_t *faults)
+{
+	static const struct {
+		const char *outer;
+		const char *member;
+	} places[] = { { "endpoint", "url" },
+		       { "oidc", "issuer" },
+		       { "oidc", "jwksUri" } };
+	const struct reach *reach =
+		f->transfers ? transfers_reach(f->transfers) : NULL;
+	const json_t *spec = json_object_get(manifest, "spec");
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		const json_t *outer = json_object_in(spec, places[i].outer);
+		const char *url = json_text(outer, places[i].member, NULL);
+
+		if (url && !strncmp(url, "http://", 7) &&
+		    transfer_check_reach(reach, url) < 0)
+			add_fault(faults,
+				  mem_format("/spec/%s/%s", places[i].outer,
+					     places[i].member),
+				  error_message());
+	}
+}
+
 /* Faults of the shapes, each named by its manifest. */
-static json_t *shape_faults(const json_t *manifests)
+static json_t *shape_faults(const struct flow *f, const json_t *manifests)
 {
 	CLEANUP(json_put_p) json_t *seen = json_object();
 	json_t *all = json_array();
@@ -96,8 +125,10 @@ static json_t *shape_faults(const json_t *manifests)
 		size_t i;
 
 		manifest_check(manifest, NULL, &faults);
-		if (json_array_size(faults) == 0)
+		if (json_array_size(faults) == 0) {
 			check_words(manifest, faults);
+			check_urls(f, manifest, faults);
+		}
 		json_array_foreach(faults, i, fault) {
 			CLEANUP(mem_free_p)
 			char *place = mem_format("/manifests/%zu%s", at,
@@ -115,14 +146,8 @@ static json_t *shape_faults(const json_t *manifests)
 static json_t *merged(const struct inventory *inv, const json_t *manifests)
 {
 	json_t *all = json_copy((json_t *)(uintptr_t)inventory_manifests(inv));
-	json_t *manifest;
-	size_t at;
 
-	json_array_foreach(manifests, at, manifest) {
-		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
-
-		json_object_set(all, id, manifest);
-	}
+	manifests_put(all, manifests);
 	return all;
 }
 
@@ -361,7 +386,7 @@ static bool check_set(struct flow *f, const json_t *manifests, bool prune,
 			       CHANGE_MAX / 1024);
 		return false;
 	}
-	faults = shape_faults(manifests);
+	faults = shape_faults(f, manifests);
 	if (json_array_size(faults)) {
 		answer_faults(reply, faults);
 		return false;
@@ -579,6 +604,7 @@ static void add_signature(struct flow *f, const json_t *doc,
 	t = evidence_begin(f->evidence);
 	signed_put(f, t, s);
 	evidence_put(t, NOUN_CHANGE, id, next);
+	notice_change_waiting(f, t, next);
 	keep(f, id, next);
 	commit_answer(f, t, reply, ANSWER_WAITING, change_view(next));
 }
@@ -795,6 +821,7 @@ int inventory_swap(struct flow *f, struct inventory *owned)
 		f->bootstrap_over = true;
 	trust_set(f->trust, domains, &faults);
 	log_faults(faults);
+	points_review(f);
 	return 0;
 }
 
@@ -857,7 +884,7 @@ int begin_log(struct flow *f, const struct flow_config *config)
 
 		json_object_set(all, id, manifest);
 	}
-	CLEANUP(json_put_p) json_t *shapes = shape_faults(manifests);
+	CLEANUP(json_put_p) json_t *shapes = shape_faults(f, manifests);
 
 	if (json_array_size(shapes))
 		return error_set(

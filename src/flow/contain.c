@@ -167,13 +167,17 @@ void containment_overlay(struct flow *f, json_t *doc)
 	}
 }
 
-/* Whether it contains what is of this agent, in this task. */
-static bool concerns(const json_t *doc, const char *agent, const char *task)
+/* Whether it contains what is of this agent, in this task, or in one that was
+ * delegated from what it contains. */
+static bool concerns(struct flow *f, const json_t *doc, const char *agent,
+		     const char *task)
 {
-	const char *kind = json_text(doc, "kind", "");
+	bool by_agent = !strcmp(json_text(doc, "kind", ""), "agent");
 	const char *name = json_text(doc, "name", "");
 
-	return !strcmp(!strcmp(kind, "agent") ? agent : task, name);
+	return !strcmp(by_agent ? agent : task, name) ||
+	       delegation_concerns(task_find(f, task), by_agent ? name : NULL,
+				   by_agent ? NULL : name);
 }
 
 static bool is_held_within(const json_t *doc, const struct grant *g)
@@ -181,7 +185,8 @@ static bool is_held_within(const json_t *doc, const struct grant *g)
 	for (unsigned i = 0; i < g->hold_count; i++) {
 		const struct holding *by = g->holds[i].by;
 
-		if (!g->holds[i].ended && concerns(doc, by->agent, by->task))
+		if (!g->holds[i].ended &&
+		    concerns(g->flow, doc, by->agent, by->task))
 			return true;
 	}
 	return false;
@@ -196,7 +201,7 @@ void containment_point(struct flow *f, const char *agent, const char *task,
 	while ((doc = map_next(f->containments, &at, NULL))) {
 		struct evidence_txn *t;
 
-		if (!concerns(doc, agent, task))
+		if (!concerns(f, doc, agent, task))
 			continue;
 		add_point(f, doc, kind, id, state);
 		t = evidence_begin(f->evidence);
@@ -230,13 +235,14 @@ static void freeze_tasks(struct flow *f, json_t *doc)
 	size_t at = 0;
 
 	while ((t = map_next(f->tasks, &at, NULL))) {
-		if (concerns(doc, json_text(t->doc, "agent", ""), t->id))
+		if (concerns(f, doc, json_text(t->doc, "agent", ""), t->id))
 			list[count++] = t;
 	}
-	for (size_t i = 0; i < count; i++) {
+	/* The end of one is that of what it delegated. */
+	for (size_t i = 0; i < count; i++)
 		add_point(f, doc, "task", list[i]->id, "frozen");
+	for (size_t i = 0; i < count; i++)
 		task_end(list[i], "contained");
-	}
 }
 
 /* Points before their ends begin, so that each end finds its point. */
@@ -247,7 +253,7 @@ static void list_points(struct flow *f, json_t *doc)
 	size_t at = 0;
 
 	while ((r = map_next(f->requests, &at, NULL))) {
-		if (concerns(doc, json_text(r->doc, "agent", ""),
+		if (concerns(f, doc, json_text(r->doc, "agent", ""),
 			     json_text(r->doc, "task", "")) &&
 		    !request_state_is_end(r->state))
 			add_point(f, doc, "request", r->id,
@@ -486,6 +492,17 @@ void flow_release(struct flow *f, const char *id, const json_t *signed_form,
 
 /* ---- loading ---- */
 
+/* A task with what it has delegated. */
+static void freeze_tree(struct flow *f, json_t *doc, struct task *t)
+{
+	size_t count;
+	CLEANUP(mem_free_p) struct task **list = delegation_tree(t, &count);
+
+	for (size_t i = 0; i < count; i++)
+		add_point(f, doc, "task", list[i]->id, "frozen");
+	task_end(t, "contained");
+}
+
 static bool freeze_one(struct flow *f)
 {
 	json_t *doc;
@@ -496,12 +513,11 @@ static bool freeze_one(struct flow *f)
 		size_t i = 0;
 
 		while ((t = map_next(f->tasks, &i, NULL))) {
-			if (!concerns(doc, json_text(t->doc, "agent", ""),
+			if (!concerns(f, doc, json_text(t->doc, "agent", ""),
 				      t->id) ||
 			    !task_is_open(t))
 				continue;
-			add_point(f, doc, "task", t->id, "frozen");
-			task_end(t, "contained");
+			freeze_tree(f, doc, t);
 			return true;
 		}
 	}

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/state.h"
 #include "govern/approval.h"
+#include "govern/cited.h"
 
 static const char *const route_names[] = {
 	[ROUTE_DENY] = "deny",
@@ -31,9 +32,50 @@ void decided_clear(struct decided *d)
 
 /* ---- who gains ---- */
 
+/* Whether a gainer of something lent is who is to use it: the login that the
+ * plan names, or the agent itself. */
+static bool is_lent_to(const json_t *gainer, const char *agent,
+		       const json_t *found)
+{
+	const char *id = json_text(gainer, "id", "");
+	const char *login =
+		json_text(json_object_in(found, "parameters"), "login", NULL);
+
+	if (!strcmp(json_text(gainer, "type", ""), "agent"))
+		return !strcmp(id, agent);
+	return login && !strcmp(id, login);
+}
+
+/*
+ * Who gains by something lent: the agent that asked for it, and whom else the
+ * target names.  Before the target was asked that is the agent alone.
+ * ret_others: who is left to look at, owned.
+ */
+static void gather_lent(const json_t *doc, const json_t *found, json_t *agents,
+			json_t **ret_others)
+{
+	const char *agent = json_text(doc, "agent", "");
+	bool is_its = !found;
+	const json_t *gainer;
+	size_t at;
+
+	*ret_others = json_array();
+	json_array_foreach(json_object_get(found, "gains"), at, gainer) {
+		if (is_lent_to(gainer, agent, found))
+			is_its = true;
+		else
+			json_array_append(*ret_others,
+					  (json_t *)(uintptr_t)gainer);
+	}
+	if (is_its)
+		json_array_append_new(agents, json_string(agent));
+}
+
 static void gather_gainers(const struct inventory *inv, const char *target,
 			   const json_t *list, json_t *humans, json_t *agents)
 {
+	CLEANUP(json_put_p) json_t *seen_humans = json_object();
+	CLEANUP(json_put_p) json_t *seen_agents = json_object();
 	const json_t *gainer;
 	size_t at;
 
@@ -46,8 +88,8 @@ static void gather_gainers(const struct inventory *inv, const char *target,
 			inventory_owner_of_account(inv, account, &agent);
 
 		if (name)
-			json_array_append_new(agent ? agents : humans,
-					      json_string(name));
+			cited_add_once(agent ? agents : humans,
+				       agent ? seen_agents : seen_humans, name);
 	}
 }
 
@@ -61,11 +103,19 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 	CLEANUP(json_put_p) json_t *vouched = vouched_by(f, doc);
 	const struct task *task = task_find(f, json_text(doc, "task", ""));
 
+	const struct action *action =
+		action_find(json_text(doc, "action", NULL));
+	CLEANUP(json_put_p)
+	json_t *gains = json_incref(json_object_get(found, "gains"));
+
 	*ret_humans = json_array();
 	*ret_agents = json_array();
-	gather_gainers(f->inventory, json_text(doc, "target", ""),
-		       json_object_get(found, "gains"), *ret_humans,
-		       *ret_agents);
+	if (action && action->lends) {
+		json_decref(TAKE(gains));
+		gather_lent(doc, found, *ret_agents, &gains);
+	}
+	gather_gainers(f->inventory, json_text(doc, "target", ""), gains,
+		       *ret_humans, *ret_agents);
 	*ret_barred =
 		approval_barred(f->inventory, json_text(doc, "agent", ""),
 				task ? json_text(task->doc, "class", "") : "",
@@ -78,6 +128,8 @@ void decide_people(struct flow *f, const json_t *doc, const json_t *found,
 	    !json_has_text(*ret_barred, json_text(task->doc, "classOwner", "")))
 		json_array_append(*ret_barred,
 				  json_object_get(task->doc, "classOwner"));
+	if (task)
+		delegation_bar(task, *ret_barred);
 }
 
 /* Whether the target could not tell who gains: then it may be anybody. */
@@ -110,6 +162,22 @@ static bool is_self_dealing(const struct flow *f, const char *agent,
 			f->inventory, MANIFEST_AGENT, json_string_value(name));
 
 		if (!strcmp(json_text(spec, "owner", owner), owner))
+			return true;
+	}
+	return false;
+}
+
+/* The same for each agent of the chain: what none above may give itself is not
+ * given through those below. */
+static bool is_dealing_in_chain(const struct flow *f, const struct task *task,
+				const json_t *humans, const json_t *agents)
+{
+	const json_t *chain = task_chain(task);
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(chain, at, name) {
+		if (is_self_dealing(f, json_string_value(name), humans, agents))
 			return true;
 	}
 	return false;
@@ -213,7 +281,7 @@ static void add_lacking(const json_t *demanded, const json_t *kinds,
 }
 
 /* Kinds the class demands of every request, or did when the task was opened,
- * and that are not there. */
+ * and that are not there; those of the tasks above, too. */
 static json_t *class_lacks(const struct task *task, const json_t *class,
 			   const json_t *kinds)
 {
@@ -222,6 +290,15 @@ static json_t *class_lacks(const struct task *task, const json_t *class,
 	add_lacking(json_object_get(class, "requiresEvidence"), kinds, missing);
 	add_lacking(json_object_get(task->doc, "requiresEvidence"), kinds,
 		    missing);
+	while ((task = task_parent(task))) {
+		class = inventory_spec(task->flow->inventory,
+				       MANIFEST_TASK_CLASS,
+				       json_text(task->doc, "class", ""));
+		add_lacking(json_object_get(class, "requiresEvidence"), kinds,
+			    missing);
+		add_lacking(json_object_get(task->doc, "requiresEvidence"),
+			    kinds, missing);
+	}
 	return missing;
 }
 
@@ -233,6 +310,7 @@ bool decide_classify(const struct flow *f, const json_t *doc,
 	const struct action *action =
 		action_find(json_text(doc, "action", NULL));
 	const char *resource = json_text(found ? found : doc, "resource", "");
+	const struct task *task;
 
 	if (!action ||
 	    !inventory_classify(f->inventory, json_text(doc, "target", ""),
@@ -245,6 +323,10 @@ bool decide_classify(const struct flow *f, const json_t *doc,
 		ret->sensitivity = 0;
 		ret->sign_off = false;
 	}
+	task = task_find((struct flow *)(uintptr_t)f,
+			 json_text(doc, "task", ""));
+	if (task)
+		ret->tier = delegation_tier(task, ret->tier);
 	return true;
 }
 
@@ -295,27 +377,41 @@ static void gather_time(const struct flow *f, const json_t *class,
 	}
 }
 
-static void gather_target(struct flow *f, const json_t *doc,
-			  const json_t *found, struct gathered *g)
+/* Whether a way back exists and was tried; in the place of what was lent
+ * another is lent. */
+static bool is_reversible(struct flow *f, const json_t *doc,
+			  const json_t *found, int64_t now_ms)
+{
+	const char *action = json_text(doc, "action", "");
+
+	if (action_takes_back_lent(action_find(action)))
+		return true;
+	return json_is_object(json_object_get(found, "undo")) &&
+	       json_flag(found, "atomic", false) &&
+	       drill_passed(f, json_text(doc, "target", ""), action, now_ms);
+}
+
+static void gather_target(struct flow *f, const struct task *task,
+			  const json_t *doc, const json_t *found,
+			  struct gathered *g)
 {
 	struct facts *facts = &g->facts;
 	const char *agent = json_text(doc, "agent", "");
 
 	facts->own_rollback = json_flag(doc, "ownRollback", false);
-	if (!found) {
+	/* What only tells takes nothing and gives nobody power. */
+	if (!found || action_find(json_text(doc, "action", ""))->reads) {
 		facts->reversible = true;
 		facts->blast_radius = 0;
 		facts->self_dealing = false;
 		return;
 	}
 	facts->blast_radius = json_int(found, "blastRadius", INT32_MAX);
-	facts->reversible =
-		json_is_object(json_object_get(found, "undo")) &&
-		json_flag(found, "atomic", false) &&
-		drill_passed(f, json_text(doc, "target", ""),
-			     json_text(doc, "action", ""), facts->now_ms);
-	facts->self_dealing = is_unresolved(json_object_get(found, "gains")) ||
-			      is_self_dealing(f, agent, g->humans, g->agents);
+	facts->reversible = is_reversible(f, doc, found, facts->now_ms);
+	facts->self_dealing =
+		is_unresolved(json_object_get(found, "gains")) ||
+		is_self_dealing(f, agent, g->humans, g->agents) ||
+		is_dealing_in_chain(f, task, g->humans, g->agents);
 }
 
 static void gather_planes(const struct task *task, const char *plane,
@@ -362,28 +458,30 @@ static bool is_covered(const struct task *task, const json_t *class,
 
 /* ---- what detectors say ---- */
 
-static void add_name(json_t *names, const char *name)
+static void add_name(json_t *names, json_t *seen, const char *name)
 {
-	if (name && *name && !json_has_text(names, name))
-		json_array_append_new(names, json_string(name));
+	if (name && *name)
+		cited_add_once(names, seen, name);
 }
 
 /* Everything at the target that an act touches: the resource, what it stands
  * in, and the account it is about. */
 static json_t *touched(const json_t *doc, const json_t *found)
 {
+	CLEANUP(json_put_p) json_t *seen = json_object();
 	json_t *names = json_array();
 	const json_t *above;
 	size_t at;
 
-	add_name(names, json_text(doc, "resource", NULL));
-	add_name(names, json_text(found, "resource", NULL));
-	add_name(names,
+	add_name(names, seen, json_text(doc, "resource", NULL));
+	add_name(names, seen, json_text(found, "resource", NULL));
+	add_name(names, seen,
 		 json_text(json_object_get(doc, "parameters"), "member", NULL));
-	add_name(names, json_text(json_object_get(found, "parameters"),
-				  "member", NULL));
+	add_name(names, seen,
+		 json_text(json_object_get(found, "parameters"), "member",
+			   NULL));
 	json_array_foreach(json_object_get(found, "nestedIn"), at, above)
-		add_name(names, json_string_value(above));
+		add_name(names, seen, json_string_value(above));
 	return names;
 }
 
@@ -397,6 +495,50 @@ static void keep_risk(struct gathered *g, struct risk *risk)
 	json_set_int(g->risk, "score", risk->score);
 	json_set_int(g->risk, "signals", risk->signals);
 	json_set_new(g->risk, "seen", risk->seen);
+}
+
+/* Whether the detectors that the tasks above demand are heard; one demand of
+ * them, if there is any, is in ret_demand. */
+static bool heard_above(struct flow *f, const struct task *task, int64_t now_ms,
+			const json_t **ret_demand)
+{
+	bool heard = true;
+
+	while ((task = task_parent(task))) {
+		const json_t *class =
+			inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
+				       json_text(task->doc, "class", ""));
+		const json_t *now = json_object_get(class, "monitoring");
+		const json_t *then = json_object_get(task->doc, "monitoring");
+
+		heard = heard && detectors_are_heard(f, now, now_ms) &&
+			detectors_are_heard(f, then, now_ms);
+		if (now || then)
+			*ret_demand = now ? now : then;
+	}
+	return heard;
+}
+
+/* What is said of a task above is said of what it delegated; the highest score
+ * counts.  It lifts no review. */
+static void risk_above(struct flow *f, const struct task *task,
+		       const struct risk_of *of, int64_t now_ms,
+		       struct risk *risk)
+{
+	while ((task = task_parent(task))) {
+		struct risk_of above_of = *of;
+		struct risk above = { 0 };
+
+		above_of.agent = json_text(task->doc, "agent", "");
+		above_of.task = task->id;
+		risk_read(f, &above_of, now_ms, &above);
+		if (above.score > risk->score) {
+			risk->score = above.score;
+			json_decref(risk->seen);
+			risk->seen = json_incref(above.seen);
+		}
+		json_decref(above.seen);
+	}
 }
 
 /*
@@ -420,7 +562,8 @@ static void gather_signals(struct flow *f, const struct task *task,
 	};
 
 	facts->monitored = detectors_are_heard(f, now, facts->now_ms) &&
-			   detectors_are_heard(f, then, facts->now_ms);
+			   detectors_are_heard(f, then, facts->now_ms) &&
+			   heard_above(f, task, facts->now_ms, &then);
 	if (then && !now) {
 		CLEANUP(json_put_p)
 		json_t *spec = json_copy((json_t *)(uintptr_t) class);
@@ -436,6 +579,7 @@ static void gather_signals(struct flow *f, const struct task *task,
 	names = touched(doc, found);
 	of.resources = names;
 	risk_read(f, &of, facts->now_ms, &risk);
+	risk_above(f, task, &of, facts->now_ms, &risk);
 	if (!facts->monitored)
 		risk.signals = 0;
 	facts->risk_score = risk.score;
@@ -463,7 +607,7 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	g->approvals = approval_count(
 		f->inventory, json_object_get(doc, "approvals"), g->barred);
 	gather_time(f, class, facts);
-	gather_target(f, doc, found, g);
+	gather_target(f, task, doc, found, g);
 	gather_planes(task, of->plane, g);
 	facts->change_freeze =
 		inventory_is_frozen(f->inventory, of->domain, facts->now_ms);
@@ -471,7 +615,10 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	facts->exception = g->exception;
 	facts->attested = json_text(doc, "attestedBy", NULL);
 	facts->recommend = !strcmp(json_text(doc, "mode", ""), "recommend");
-	facts->covered = is_covered(task, class, action, of);
+	facts->covered = is_covered(task, class, action, of) &&
+			 delegation_covers(task, action,
+					   json_text(doc, "target", ""), of);
+	delegation_facts(task, of->plane, facts->now_ms, facts);
 	gather_signals(f, task, doc, found, class, g);
 	facts->ttl_s = json_int(doc, "ttlSeconds", 0);
 	facts->gains_humans = g->humans;
@@ -481,9 +628,17 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	facts->planes = g->planes;
 	meter_read(f, json_text(doc, "agent", ""), facts->now_ms, action,
 		   facts->reversible, of->plane, facts);
+	meter_read_above(f, task_chain(task), action, of->plane, facts);
 }
 
 /* ---- the verdict as a route ---- */
+
+/* However many policies a bundle has, and however much they say. */
+enum {
+	TITLE_MAX = 128,      /* bytes of a policy's title */
+	CITED_MAX = 2 * 1024, /* bytes of the ids that a leaf lists */
+	SHADOWS_MAX = 4 * 1024,
+};
 
 static json_t *policies_json(const struct flow *f, const json_t *ids)
 {
@@ -494,13 +649,24 @@ static json_t *policies_json(const struct flow *f, const json_t *ids)
 	json_array_foreach(ids, at, id) {
 		const char *name = json_string_value(id);
 		const char *title = policy_title(f->linked, name);
+		CLEANUP(mem_free_p)
+		char *shown = cited_text(title ? title : name, TITLE_MAX);
 		json_t *row = json_object();
 
 		json_set_text(row, "id", name);
-		json_set_text(row, "title", title ? title : name);
+		json_set_text(row, "title", shown);
 		json_array_append_new(out, row);
 	}
 	return out;
+}
+
+/* Sets "policies", and "policiesCut" where there are too many to be listed. */
+static void cite_policies(const struct flow *f, const json_t *ids,
+			  json_t *decision)
+{
+	cited_set(decision, "policies", ids, CITED_MAX);
+	json_set_new(decision, "policies",
+		     policies_json(f, json_object_get(decision, "policies")));
 }
 
 static char *titles_joined(const json_t *policies)
@@ -554,6 +720,39 @@ static void say_denied(json_t *decision, bool nobody)
 			   *titles ? titles : "no policy permits it");
 	human = mem_format("Denied by policy: %s.",
 			   *titles ? titles : "no policy permits it");
+	say(decision, agent, human);
+}
+
+json_t *decision_denied(const struct flow *f, const json_t *policies)
+{
+	json_t *decision = json_object();
+
+	cite_policies(f, policies, decision);
+	json_set_text(decision, "bundle", f->bundle_digest);
+	json_set_text(decision, "engine", policy_engine());
+	say_denied(decision, false);
+	return decision;
+}
+
+void decision_offer_ttl(json_t *decision, int64_t longest_s, const char *why)
+{
+	CLEANUP(mem_free_p) char *longest = clock_format_duration(longest_s);
+	CLEANUP(mem_free_p)
+	char *agent =
+		mem_format("Ask for a ttl of at most %s: %s.", longest, why);
+	CLEANUP(mem_free_p)
+	char *human =
+		mem_format("%s It would not be denied with a ttl of at "
+			   "most %s: %s.",
+			   json_text(decision, "forHuman", ""), longest, why);
+	CLEANUP(mem_free_p)
+	char *remedy = mem_format("ask for a ttl of at most %s", longest);
+	json_t *requires = json_object_get(decision, "requires");
+
+	requires = requires ? json_copy(requires) : json_object();
+	json_set_text(requires, "maxTtl", longest);
+	json_set_new(decision, "requires", requires);
+	json_set_text(decision, "remedy", remedy);
 	say(decision, agent, human);
 }
 
@@ -678,11 +877,11 @@ static void keep_facts(const struct gathered *g, struct decided *ret)
 static void keep_verdict(struct flow *f, const struct policy_verdict *v,
 			 struct decided *ret)
 {
-	json_set_new(ret->decision, "policies", policies_json(f, v->policies));
+	cite_policies(f, v->policies, ret->decision);
 	if (json_array_size(v->errors))
-		json_object_set(ret->decision, "errors", v->errors);
+		cited_set(ret->decision, "errors", v->errors, CITED_MAX);
 	if (json_array_size(v->shadows))
-		json_object_set(ret->decision, "shadow", v->shadows);
+		cited_set(ret->decision, "shadow", v->shadows, SHADOWS_MAX);
 	json_set_text(ret->decision, "bundle", f->bundle_digest);
 	json_set_text(ret->decision, "engine", policy_engine());
 }
@@ -757,6 +956,47 @@ static bool decide_once(const struct question *q, struct decided *ret)
 	return again;
 }
 
+/*
+ * So little time that it is not proposed by itself may still be all that a task
+ * has left: then that is what would help.  Asked only in a task's last minute.
+ */
+static void offer_less_time(const struct question *q, struct decided *ret)
+{
+	struct facts *facts = &q->gathered->facts;
+	int64_t left_s = (q->ask_task.expires_ms - facts->now_ms) / 1000;
+	int64_t asked_s = facts->ttl_s;
+	struct policy_verdict verdict = { 0 };
+	CLEANUP(json_put_p) json_t *ask = NULL;
+
+	if (ret->route != ROUTE_DENY || left_s < 1 ||
+	    left_s >= POLICY_TTL_FLOOR_S || left_s >= asked_s ||
+	    strcmp(json_text(ret->decision, "cause", ""), "policy") != 0)
+		return;
+	facts->ttl_s = left_s;
+	ask = build_ask(q);
+	if (ask_policy(q, ask, &verdict) == 0 &&
+	    verdict.decision != POLICY_DENY) {
+		json_object_set(ret->decision, "requires", verdict.requires);
+		decision_offer_ttl(ret->decision, left_s,
+				   "the task's window is nearly over");
+	}
+	facts->ttl_s = asked_s;
+	policy_verdict_clear(&verdict);
+}
+
+/* People sign plans, and what only tells has none. */
+static void deny_unsignable(struct decided *ret)
+{
+	ret->route = ROUTE_DENY;
+	json_object_del(ret->decision, "requires");
+	json_set_text(ret->decision, "cause", "policy");
+	say(ret->decision,
+	    "Policy wants people to sign this, and nobody can sign what only "
+	    "reads. Ask a person to read it.",
+	    "The rules ask for approvals of an action that only reads: there "
+	    "is no plan of it that could be signed.");
+}
+
 static void decide_unavailable(struct decided *ret, const char *detail)
 {
 	ret->decision = json_object();
@@ -814,6 +1054,9 @@ void decide(struct flow *f, const struct task *task, const json_t *doc,
 	/* Lowering the time twice is once more than any set needs. */
 	for (int i = 0; i < 3 && decide_once(&q, ret); i++)
 		ret->route = ROUTE_DENY;
+	offer_less_time(&q, ret);
+	if (q.action->reads && ret->route == ROUTE_APPROVAL)
+		deny_unsignable(ret);
 	if (left_s && ret->ttl_s == left_s)
 		ret->ttl_s = json_int(doc, "ttlSeconds", 0);
 	if (ret->route != ROUTE_DENY)

@@ -1,8 +1,10 @@
 /*
- * What a target holds, for people who take it into the inventory: the connector
- * looks, and each account is told with whose it is already.
+ * What a target is, for those who would use it; and what it holds, for people
+ * who take that into the inventory: the connector looks, and each account is
+ * told with whose it is already.
  */
 #include "base/mem.h"
+#include "flow/point.h"
 #include "flow/state.h"
 
 /* One question to a connector. */
@@ -95,13 +97,6 @@ static void found(void *cookie, const struct connector_result *r)
 	effect_settled(f);
 }
 
-static bool can_discover(const struct target *t)
-{
-	return json_has_text(
-		json_object_get(connector_describe(t->connector), "reads"),
-		"discover");
-}
-
 static void ask(struct flow *f, const struct target *t, const char *cursor,
 		int64_t limit, struct reply_to reply)
 {
@@ -129,13 +124,61 @@ void flow_discover(struct flow *f, const struct caller *caller,
 	else if (!t || !inventory_find(f->inventory, MANIFEST_TARGET, target))
 		answer_problem(reply, ANSWER_NOT_FOUND, "not-found",
 			       "There is no such target.");
-	else if (f->closing || !t->up)
+	else if (f->closing || (t->connector && !connector_is_up(t->connector)))
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
 			       "The connector is down.");
-	else if (!can_discover(t))
+	else if (!point_tells(t, CONNECT_DISCOVER))
 		answer_problem(reply, ANSWER_CONFLICT, "cannot-discover",
 			       "This kind of connector cannot tell what is "
 			       "there.");
 	else
 		ask(f, t, cursor, limit, reply);
+}
+
+/* Whether a connector that is up can do an action. */
+static bool does(const struct target *t, const char *action)
+{
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(json_object_get(point_describe(t), "actions"), at,
+			   row) {
+		if (!strcmp(json_text(row, "action", ""), action))
+			return true;
+	}
+	return false;
+}
+
+/* The form in which it lends, or NULL. */
+static const char *lends(const struct target *t, const json_t *spec)
+{
+	const char *form =
+		json_text(json_object_get(spec, "issues"), "form", NULL);
+
+	if (form)
+		return form;
+	return does(t, "IssueCredential") ? "login" : NULL;
+}
+
+void flow_target(struct flow *f, const char *name, struct reply_to reply)
+{
+	static const char *const members[] = { "audience", "hosts" };
+	const struct target *t = map_get(f->targets, name);
+	const json_t *spec =
+		inventory_spec(f->inventory, MANIFEST_TARGET, name);
+	json_t *body;
+
+	if (!t || !spec) {
+		answer_problem(reply, ANSWER_NOT_FOUND, "not-found",
+			       "There is no such target.");
+		return;
+	}
+	body = json_object();
+	json_set_text(body, "name", name);
+	json_set_text(body, "plane", json_text(spec, "plane", NULL));
+	json_set_flag(body, "up", t->up);
+	json_set_text(body, "lends", lends(t, spec));
+	json_pick(body, json_object_get(spec, "issues"), members,
+		  ARRAY_LEN(members));
+	answer(reply, ANSWER_OK, body);
 }

@@ -10,11 +10,16 @@
  *
  * Once something is armed, a drill is kept: one that fails halfway, or that a
  * stop cuts short, only removes what it may have left, and ends as not passed.
+ *
+ * What could not be tried says nothing about the way back: a drill that was
+ * withdrawn, or that a stop, a full queue or a connector that is down kept from
+ * going on, was not run.  What was known before stands, and it is due again.
  */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/mem.h"
+#include "flow/point.h"
 #include "flow/state.h"
 #include "govern/plan.h"
 
@@ -24,6 +29,7 @@ enum {
 	VALID_MS = 10 * 60 * 1000, /* of a step's plan, to the connector */
 	CLEAN_MS = 1000,	   /* between tries to remove what was left */
 	CLEANS_MAX = 5,		   /* that were armed */
+	AGAIN_MS = 60 * 1000,	   /* after one that was not run */
 };
 
 bool drill_passed(const struct flow *f, const char *target, const char *action,
@@ -36,13 +42,21 @@ bool drill_passed(const struct flow *f, const char *target, const char *action,
 		inventory_spec(f->inventory, MANIFEST_TARGET, target);
 	int64_t days = json_int(spec, "drillDays", DRILL_DAYS);
 
+	/* What Writ signs itself it ends itself: there is nothing to try. */
+	if (t && t->issues)
+		return true;
 	return drill && t && json_flag(drill, "passed", false) &&
-	       !strcmp(json_text(drill, "build", ""),
-		       connector_build(t->connector)) &&
+	       !strcmp(json_text(drill, "build", ""), point_build(t)) &&
 	       now_ms < json_int(drill, "atMs", 0) + days * DAY_MS;
 }
 
 enum { STEPS = 2 }; /* there, and back */
+
+enum drill_end {
+	DRILL_PASSED,
+	DRILL_FAILED,
+	DRILL_NOT_RUN, /* and nothing is known by it */
+};
 
 /* The drills of a target, one after the other; each has two steps. */
 struct drill {
@@ -52,6 +66,8 @@ struct drill {
 	char *failed;	 /* why it only cleans up; NULL while it goes well */
 	unsigned cleans; /* tries that were armed */
 	bool left_over;	 /* removes what another has left, then begins */
+	bool cut_short;	 /* failed, and not by what was tried */
+	bool armed;	 /* an armed leaf names it */
 	struct reply_to reply;
 	char id[ID_MAX];
 	char *target;
@@ -136,11 +152,17 @@ static void drill_leave(struct drill *d)
 static void drill_step(struct drill *d);
 
 /* Notes how the pair of actions did. */
-static void note_result(struct drill *d, struct evidence_txn *t, bool passed)
+static void note_result(struct drill *d, struct evidence_txn *t,
+			enum drill_end end)
 {
 	struct flow *f = d->flow;
-	const struct target *target = map_get(f->targets, d->target);
+	struct target *target = map_get(f->targets, d->target);
 
+	if (end == DRILL_NOT_RUN) {
+		if (target)
+			target->drill_again_ms = clock_boot_ms() + AGAIN_MS;
+		return;
+	}
 	for (size_t i = 0; i < STEPS; i++) {
 		const struct action *action = action_of(d->entry, i);
 		CLEANUP(mem_free_p)
@@ -152,8 +174,8 @@ static void note_result(struct drill *d, struct evidence_txn *t, bool passed)
 			continue;
 		doc = json_object();
 		json_set_text(doc, "id", id);
-		json_set_flag(doc, "passed", passed);
-		json_set_text(doc, "build", connector_build(target->connector));
+		json_set_flag(doc, "passed", end == DRILL_PASSED);
+		json_set_text(doc, "build", point_build(target));
 		json_set_time(doc, "at", clock_wall_ms());
 		json_set_int(doc, "atMs", clock_wall_ms());
 		evidence_put(t, NOUN_DRILL, id, doc);
@@ -161,31 +183,33 @@ static void note_result(struct drill *d, struct evidence_txn *t, bool passed)
 	}
 }
 
-static void note_leaf(struct drill *d, struct evidence_txn *t, bool passed,
-		      struct leaf_ref *ret_leaf)
+static void note_leaf(struct drill *d, struct evidence_txn *t,
+		      enum drill_end end, struct leaf_ref *ret_leaf)
 {
 	struct evidence_part parts[] = { { "target", d->steps },
 					 { d->subject, d->kept } };
 	const struct target *target = map_get(d->flow->targets, d->target);
 	json_t *fields = json_object();
 
-	json_set_flag(fields, "passed", passed);
-	json_set_text(fields, "build", connector_build(target->connector));
+	json_set_flag(fields, "passed", end == DRILL_PASSED);
+	json_set_flag(fields, "run", end != DRILL_NOT_RUN);
+	json_set_text(fields, "build", point_build(target));
 	must(evidence_leaf(t, LEAF_DRILL, d->id, fields, parts,
 			   d->subject ? 2 : 1, ret_leaf),
 	     "a drill's leaf");
 }
 
 /* What is told of one pair of actions; owned. */
-static json_t *told_of(const struct drill *d, bool passed, const char *detail,
-		       const struct leaf_ref *leaf)
+static json_t *told_of(const struct drill *d, enum drill_end end,
+		       const char *detail, const struct leaf_ref *leaf)
 {
 	json_t *told = json_object();
 
 	json_set_text(told, "target", d->target);
 	json_set_text(told, "action",
 		      json_text(d->entry, "action", "AddToGroup"));
-	json_set_flag(told, "passed", passed);
+	json_set_flag(told, "passed", end == DRILL_PASSED);
+	json_set_flag(told, "run", end != DRILL_NOT_RUN);
 	json_set_text(told, "detail", detail);
 	json_object_set(told, "steps", d->steps);
 	json_set_new(told, "evidence", leaf_json(leaf));
@@ -227,22 +251,32 @@ static bool next_entry(struct drill *d, json_t *told)
 	d->cleans = 0;
 	d->step = 0;
 	d->left_over = false;
+	d->cut_short = false;
+	d->armed = false;
 	id_new("drl", d->id);
 	return true;
 }
 
-static void drill_finish(struct drill *d, bool passed, const char *detail)
+/* One that nobody asked for and that armed nothing leaves no trace. */
+static bool leaves_trace(const struct drill *d, enum drill_end end)
+{
+	return end != DRILL_NOT_RUN || d->armed || d->subject;
+}
+
+static void drill_finish(struct drill *d, enum drill_end end,
+			 const char *detail)
 {
 	struct flow *f = d->flow;
 	struct evidence_txn *t = evidence_begin(f->evidence);
 	CLEANUP(mem_free_p) char *kept = kept_id(d);
-	struct leaf_ref leaf;
+	struct leaf_ref leaf = { 0 };
 	json_t *told;
 
-	note_leaf(d, t, passed, &leaf);
-	note_result(d, t, passed);
+	if (leaves_trace(d, end))
+		note_leaf(d, t, end, &leaf);
+	note_result(d, t, end);
 	evidence_delete(t, NOUN_SETTING, kept);
-	told = told_of(d, passed, detail, &leaf);
+	told = told_of(d, end, detail, &leaf);
 	if (next_entry(d, told)) {
 		json_decref(told);
 		evidence_commit(t, NULL, NULL);
@@ -275,8 +309,16 @@ static void clean_now(void *cookie)
 	drill_step(d);
 }
 
-/* From here on it only removes what it may have left. */
-static void clean_up(struct drill *d, const char *why)
+/* Ends one that failed, or that was cut short before it could. */
+static void drill_fail(struct drill *d, const char *detail)
+{
+	drill_finish(d, d->cut_short ? DRILL_NOT_RUN : DRILL_FAILED,
+		     d->failed ? d->failed : detail);
+}
+
+/* From here on it only removes what it may have left.
+ * cut_short: what was to be tried was not. */
+static void clean_up(struct drill *d, bool cut_short, const char *why)
 {
 	struct flow *f = d->flow;
 
@@ -284,8 +326,10 @@ static void clean_up(struct drill *d, const char *why)
 		drill_leave(d);
 		return;
 	}
-	if (!d->failed)
+	if (!d->failed) {
 		d->failed = mem_str(why);
+		d->cut_short = cut_short;
+	}
 	d->step = 1;
 	d->next = f->cut_short;
 	f->cut_short = d;
@@ -295,15 +339,23 @@ static void clean_up(struct drill *d, const char *why)
 static void step_applied(struct drill *d)
 {
 	if (d->failed) {
-		drill_finish(d, false, d->failed);
+		drill_fail(d, d->failed);
 		return;
 	}
 	d->step = d->left_over ? 0 : d->step + 1;
 	d->left_over = false;
 	if (d->step == STEPS)
-		drill_finish(d, true, "added, read, removed, read");
+		drill_finish(d, DRILL_PASSED, "added, read, removed, read");
 	else
 		drill_step(d);
+}
+
+/* The target was not there to be changed. */
+static bool was_away(const struct effect_result *result)
+{
+	return result->end == EFFECT_WITHDRAWN ||
+	       (result->end == EFFECT_REFUSED &&
+		!strcmp(result->reason, "unavailable"));
 }
 
 static void step_over(void *cookie, const struct effect_result *result)
@@ -313,13 +365,17 @@ static void step_over(void *cookie, const struct effect_result *result)
 			 result->end == EFFECT_WITHDRAWN;
 
 	note_step(d, effect_end_name(result->end));
-	if (result->end == EFFECT_APPLIED)
+	if (result->end == EFFECT_APPLIED) {
 		step_applied(d);
-	else if (result->end == EFFECT_NO_CHANGE ||
-		 (untouched && d->step == 0) || d->cleans == CLEANS_MAX)
-		drill_finish(d, false, d->failed ? d->failed : result->detail);
-	else
-		clean_up(d, result->detail);
+	} else if (result->end == EFFECT_NO_CHANGE ||
+		   (untouched && d->step == 0) || d->cleans == CLEANS_MAX) {
+		/* What cannot be removed has failed, whatever came before. */
+		if (!d->failed || d->cleans == CLEANS_MAX)
+			d->cut_short = was_away(result);
+		drill_fail(d, result->detail);
+	} else {
+		clean_up(d, was_away(result), result->detail);
+	}
 }
 
 static const char *valid_until(char text[CLOCK_TEXT_LEN])
@@ -344,7 +400,7 @@ static void step_arm(struct drill *d, const json_t *found)
 		.action = d->action->name,
 		.target = d->target,
 		.target_digest = "",
-		.connector_build = connector_build(target->connector),
+		.connector_build = point_build(target),
 		.not_after = valid_until(not_after),
 		.found = found,
 	};
@@ -362,6 +418,7 @@ static void step_arm(struct drill *d, const json_t *found)
 	     "the armed leaf of a drill");
 	keep(d, t);
 	evidence_commit(t, NULL, NULL);
+	d->armed = true;
 	d->cleans += d->failed != NULL;
 	order = (struct effect_order){
 		.target = d->target,
@@ -386,10 +443,29 @@ static void step_found(struct drill *d, const json_t *found)
 		drill_step(d);
 	} else {
 		note_step(d, "gone");
-		drill_finish(d, false,
-			     d->failed ? d->failed
-				       : "what was added is gone already");
+		drill_fail(d, "what was added is gone already");
 	}
+}
+
+/* Nobody was there to plan. */
+static bool was_not_there(const struct connector_result *p)
+{
+	return p->status == CONNECT_BUSY || p->status == CONNECT_DIED ||
+	       (p->status == CONNECT_REFUSED &&
+		!strcmp(p->reason, "unavailable"));
+}
+
+static void step_not_planned(struct drill *d, const struct connector_result *p)
+{
+	if (d->step > 0 &&
+	    !(p->status == CONNECT_REFUSED && is_gone(p->reason))) {
+		clean_up(d, was_not_there(p), p->detail);
+		return;
+	}
+	note_step(d, p->reason);
+	if (!d->failed)
+		d->cut_short = was_not_there(p);
+	drill_fail(d, p->detail);
 }
 
 static void step_planned(void *cookie, const struct connector_result *p)
@@ -397,20 +473,16 @@ static void step_planned(void *cookie, const struct connector_result *p)
 	struct drill *d = cookie;
 	struct flow *f = d->flow;
 
-	if (p->status == CONNECT_OK && plan_is_too_large(p->json)) {
+	if (p->status != CONNECT_OK) {
+		step_not_planned(d, p);
+	} else if (!plan_is_too_large(p->json)) {
+		step_found(d, p->json);
+	} else {
 		note_step(d, "too large");
 		if (d->step == 0)
-			drill_finish(d, false, "the plan is too large");
+			drill_fail(d, "the plan is too large");
 		else
-			clean_up(d, "the plan is too large");
-	} else if (p->status == CONNECT_OK) {
-		step_found(d, p->json);
-	} else if (d->step == 0 ||
-		   (p->status == CONNECT_REFUSED && is_gone(p->reason))) {
-		note_step(d, p->reason);
-		drill_finish(d, false, d->failed ? d->failed : p->detail);
-	} else {
-		clean_up(d, p->detail);
+			clean_up(d, false, "the plan is too large");
 	}
 	effect_settled(f);
 }
@@ -418,28 +490,28 @@ static void step_planned(void *cookie, const struct connector_result *p)
 static void drill_step(struct drill *d)
 {
 	static const char *const members[] = { "resource", "parameters" };
-	const struct target *t = map_get(d->flow->targets, d->target);
+	struct target *t = map_get(d->flow->targets, d->target);
 	json_t *params;
 
 	d->action = action_of(d->entry, d->step);
 	if (!d->action) {
-		drill_finish(d, false,
-			     "there is no such action, or no way back from it");
+		drill_fail(d, "there is no such action, or no way back from "
+			      "it");
 		return;
 	}
 	if (!t || !t->up) {
 		if (d->step == 0)
-			drill_finish(d, false, "the connector is down");
+			drill_finish(d, DRILL_NOT_RUN, "the connector is down");
 		else
-			clean_up(d, "the connector is down");
+			clean_up(d, true, "the connector is down");
 		return;
 	}
 	params = json_object();
 	json_pick(params, d->entry, members, ARRAY_LEN(members));
 	json_set_text(params, "action", d->action->name);
 	d->flow->in_flight++;
-	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_NORMAL, 0,
-		       step_planned, d);
+	point_call(t, CONNECT_PLAN, params, CONNECTOR_NORMAL, 0, step_planned,
+		   d);
 }
 
 /* ---- the beginning ---- */
@@ -447,7 +519,7 @@ static void drill_step(struct drill *d)
 /* What the connector of a target drills on, owned; empty for nothing. */
 static json_t *drill_entries(const struct target *t)
 {
-	const json_t *describe = connector_describe(t->connector);
+	const json_t *describe = point_describe(t);
 	json_t *first = json_object_get(describe, "drill");
 	json_t *entries = json_array();
 	json_t *entry;
@@ -537,8 +609,7 @@ static bool is_due(const struct flow *f, const struct target *t,
 	const json_t *last = json_object_get(f->drills, id);
 
 	return !last ||
-	       strcmp(json_text(last, "build", ""),
-		      connector_build(t->connector)) != 0 ||
+	       strcmp(json_text(last, "build", ""), point_build(t)) != 0 ||
 	       now_ms >= json_int(last, "atMs", 0) + every_ms;
 }
 
@@ -576,7 +647,8 @@ void drills_tick(struct flow *f, int64_t now_ms)
 	while ((t = map_next(f->targets, &at, NULL))) {
 		CLEANUP(json_put_p) json_t *entries = NULL;
 
-		if (!t->up || t->drilling)
+		if (!t->up || t->drilling ||
+		    clock_boot_ms() < t->drill_again_ms)
 			continue;
 		entries = due_entries(f, t, now_ms);
 		if (json_array_size(entries) > 0)
@@ -599,7 +671,8 @@ void drill_load(struct flow *f, json_t *doc)
 	d->steps = json_array();
 	d->all_passed = true;
 	set_drilling(d, true);
-	clean_up(d, "it was cut short by a stop");
+	d->armed = true;
+	clean_up(d, true, "it was cut short by a stop");
 }
 
 void drills_free(struct flow *f)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "flow/point.h"
 #include "flow/state.h"
 
 /* How long witnesses have for cosigning what is armed. */
@@ -24,6 +25,7 @@ struct effect {
 	json_t *signatures;
 	json_t *base;
 	json_t *parsed; /* plan */
+	json_t *secret; /* of what is lent, until somebody is told; wiped */
 };
 
 const char *effect_end_name(enum effect_end end)
@@ -56,11 +58,11 @@ bool is_gone(const char *reason)
 	       !strcmp(reason, "no-such-member");
 }
 
-static struct connector *connector_of(struct flow *f, const char *target)
+static struct target *point_of(struct flow *f, const char *target)
 {
 	struct target *t = map_get(f->targets, target);
 
-	return t && t->up ? t->connector : NULL;
+	return t && t->up ? t : NULL;
 }
 
 /*
@@ -70,14 +72,38 @@ static struct connector *connector_of(struct flow *f, const char *target)
  */
 enum { READER_TIER = 2 };
 
-static struct connector *reader_of(struct flow *f, const char *target,
-				   const json_t *plan)
+static bool wants_reader(const struct target *t, const json_t *plan)
 {
-	const struct target *t = map_get(f->targets, target);
+	return t->reader && !t->issues &&
+	       json_int(plan, "tier", 0) >= READER_TIER;
+}
 
-	if (!t || !t->reader || json_int(plan, "tier", 0) < READER_TIER)
-		return connector_of(f, target);
-	return connector_is_up(t->reader) ? t->reader : NULL;
+static json_t *read_params(const json_t *plan)
+{
+	json_t *params = json_object();
+	static const char *const members[] = { "action", "resource",
+					       "parameters" };
+
+	json_pick(params, plan, members, ARRAY_LEN(members));
+	return params;
+}
+
+/* Asks what a target shows after a change; false if nobody is there to say. */
+static bool ask_back(struct flow *f, const char *target, const json_t *plan,
+		     enum connector_priority priority, connector_done_fn done,
+		     void *cookie)
+{
+	struct target *t = map_get(f->targets, target);
+
+	if (!t || !(wants_reader(t, plan) ? connector_is_up(t->reader) : t->up))
+		return false;
+	if (wants_reader(t, plan))
+		connector_call(t->reader, CONNECT_READ, read_params(plan),
+			       priority, 0, done, cookie);
+	else
+		point_call(t, CONNECT_READ, read_params(plan), priority, 0,
+			   done, cookie);
+	return true;
 }
 
 static void effect_free(struct effect *e)
@@ -87,6 +113,7 @@ static void effect_free(struct effect *e)
 	json_decref(e->signatures);
 	json_decref(e->base);
 	json_decref(e->parsed);
+	json_wipe(e->secret);
 	free(e);
 }
 
@@ -104,25 +131,18 @@ void effect_settled(struct flow *f)
 static void effect_end(struct effect *e, enum effect_end end,
 		       const char *reason, const char *detail, json_t *observed)
 {
-	struct effect_result result = { end, reason, detail, observed };
+	struct effect_result result = { end, reason, detail, observed, NULL };
 	struct flow *f = e->flow;
 
+	/* What does not stand as planned is not handed out. */
+	if (end == EFFECT_APPLIED)
+		result.secret = TAKE(e->secret);
 	e->order.done(e->order.cookie, &result);
 	effect_free(e);
 	effect_settled(f);
 }
 
 /* ---- reading back ---- */
-
-static json_t *read_params(const json_t *plan)
-{
-	json_t *params = json_object();
-	static const char *const members[] = { "action", "resource",
-					       "parameters" };
-
-	json_pick(params, plan, members, ARRAY_LEN(members));
-	return params;
-}
 
 static void effect_read_done(void *cookie, const struct connector_result *r)
 {
@@ -141,16 +161,11 @@ static void effect_read_done(void *cookie, const struct connector_result *r)
 
 static void read_back(struct effect *e)
 {
-	struct connector *c = reader_of(e->flow, e->target, e->parsed);
-
-	if (!c) {
+	if (!ask_back(e->flow, e->target, e->parsed,
+		      e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL,
+		      effect_read_done, e))
 		effect_end(e, EFFECT_UNKNOWN, "read-back",
 			   "the connector that reads back is down", NULL);
-		return;
-	}
-	connector_call(c, CONNECT_READ, read_params(e->parsed),
-		       e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL, 0,
-		       effect_read_done, e);
 }
 
 /* ---- applying ---- */
@@ -168,10 +183,23 @@ static void apply_ok(struct effect *e, const struct connector_result *r)
 			   "the connector's answer makes no sense", NULL);
 }
 
+/* Takes the secret out of an answer before anything of it is kept. */
+static void take_secret(struct effect *e, json_t *answer)
+{
+	json_t *secret = json_incref(json_object_get(answer, "secret"));
+
+	json_object_del(answer, "secret");
+	if (e->order.lends && json_is_object(secret))
+		e->secret = TAKE(secret);
+	json_wipe(secret);
+}
+
 static void apply_done(void *cookie, const struct connector_result *r)
 {
 	struct effect *e = cookie;
 
+	if (r->json)
+		take_secret(e, r->json);
 	if (r->status == CONNECT_OK)
 		apply_ok(e, r);
 	else if (r->status == CONNECT_REFUSED)
@@ -247,15 +275,20 @@ static int put_base(struct effect *e, json_t *order, uint64_t size)
 			  size);
 }
 
-/* The order as the connector checks it; errors come from the database. */
-static int build_order(struct effect *e, struct slice note, uint64_t size,
-		       json_t **ret_params)
+/* The order as the connector checks it; errors come from the database.  What
+ * is made here needs no proof of the log that is kept here: see mint_call(). */
+static int build_order(struct effect *e, const struct target *t,
+		       struct slice note, uint64_t size, json_t **ret_params)
 {
 	json_t *params = json_object();
 	json_t *order = json_object();
 
 	json_set_new(params, "order", order);
 	*ret_params = params;
+	if (t->issues) {
+		json_object_set(order, "plan", e->parsed);
+		return 0;
+	}
 	TRY(put_proved(e, order, e->order.armed, size));
 	json_set_text(order, "plan", e->plan);
 	json_set_new(order, "checkpoint",
@@ -265,7 +298,8 @@ static int build_order(struct effect *e, struct slice note, uint64_t size,
 }
 
 /* Why it must not be sent after all. */
-static const char *last_fault(struct effect *e, struct slice note)
+static const char *last_fault(struct effect *e, const struct target *t,
+			      struct slice note)
 {
 	const char *why =
 		e->order.fault ? e->order.fault(e->order.cookie) : NULL;
@@ -277,31 +311,29 @@ static const char *last_fault(struct effect *e, struct slice note)
 		return why;
 	if (!note.len)
 		return "the keeper did not sign";
-	if (!connector_of(e->flow, e->target))
-		return "the connector is down";
-	return NULL;
+	return t ? NULL : "the connector is down";
 }
 
 static void effect_signed(void *cookie, struct slice note, uint64_t size)
 {
 	struct effect *e = cookie;
+	struct target *t = point_of(e->flow, e->target);
 	CLEANUP(json_put_p) json_t *params = NULL;
-	const char *why = last_fault(e, note);
+	const char *why = last_fault(e, t, note);
 
-	if (why) {
+	if (why || !t) {
 		effect_end(e, EFFECT_WITHDRAWN, "withdrawn", why, NULL);
 		return;
 	}
-	if (build_order(e, note, size, &params) < 0) {
+	if (build_order(e, t, note, size, &params) < 0) {
 		log_error("order-not-built", "why=\"%s\"", error_message());
 		effect_end(e, EFFECT_WITHDRAWN, "internal",
 			   "the order could not be proved", NULL);
 		return;
 	}
-	connector_call(connector_of(e->flow, e->target), CONNECT_APPLY,
-		       TAKE(params),
-		       e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL, 0,
-		       apply_done, e);
+	point_call(t, CONNECT_APPLY, TAKE(params),
+		   e->order.first ? CONNECTOR_FIRST : CONNECTOR_NORMAL, 0,
+		   apply_done, e);
 }
 
 /* The note has the cosignatures, too: whoever keeps the order keeps them. */
@@ -411,17 +443,12 @@ void effect_read(struct flow *f, const char *target, const char *plan,
 {
 	struct reading *reading = mem_new(struct reading);
 	CLEANUP(json_put_p) json_t *parsed = NULL;
-	struct connector *c = NULL;
 
 	*reading = (struct reading){ f->readings, f, done, cookie };
 	f->readings = reading;
 	f->in_flight++;
-	if (json_parse(slice_str(plan), FRAME_MAX, &parsed) == 0)
-		c = reader_of(f, target, parsed);
-	if (!c) {
+	if (json_parse(slice_str(plan), FRAME_MAX, &parsed) < 0 ||
+	    !ask_back(f, target, parsed, CONNECTOR_FIRST, reading_done,
+		      reading))
 		loop_defer(f->loop, reading_down, reading);
-		return;
-	}
-	connector_call(c, CONNECT_READ, read_params(parsed), CONNECTOR_FIRST, 0,
-		       reading_done, reading);
 }

@@ -165,8 +165,16 @@ static bool is_held_by(const json_t *doc, const char *agent)
 	return false;
 }
 
+/* All of it is about the subject: what was read of their account. */
+static bool is_about(const json_t *doc, const struct subject *s)
+{
+	return !strcmp(json_text(doc, "concerns", ""), s->text);
+}
+
 static bool doc_concerns(const json_t *doc, const struct subject *s)
 {
+	if (is_about(doc, s))
+		return true;
 	if (s->is_human)
 		return value_names(doc, s->name);
 	return !strcmp(json_text(doc, "agent", ""), s->name) ||
@@ -246,7 +254,8 @@ static const struct rule {
 	{ NOUN_EXCEPTION, REDACT, STUB, { "waiting", "in-force" } },
 	{ NOUN_INCIDENT, REDACT, STUB, { "open" } },
 	{ NOUN_DRILL, REDACT, LEAVE, { NULL } },
-	{ NOUN_SIGNAL, DROP, DROP, { NULL } }, /* open while it counts */
+	{ NOUN_SIGNAL, DROP, DROP, { NULL } },	    /* open while it counts */
+	{ NOUN_CREDENTIAL, LEAVE, DROP, { NULL } }, /* likewise */
 };
 
 /* Something live still has it in its hands. */
@@ -268,6 +277,8 @@ static bool is_open(struct flow *f, const struct rule *rule, const json_t *doc)
 		return true;
 	if (rule->noun == NOUN_SIGNAL)
 		return json_int(doc, "expiresMs", 0) > clock_wall_ms();
+	if (rule->noun == NOUN_CREDENTIAL)
+		return json_int(doc, "expires", 0) * 1000 > clock_wall_ms();
 	if (rule->noun == NOUN_REQUEST)
 		return !request_state_find(state, &request) ||
 		       !request_state_is_end(request);
@@ -306,6 +317,8 @@ static void look_at(struct flow *f, struct finds *finds,
 	enum treatment treatment =
 		finds->subject->is_human ? rule->of_human : rule->of_agent;
 
+	if (is_about(doc, finds->subject))
+		treatment = STUB;
 	if (treatment == LEAVE || !doc_concerns(doc, finds->subject))
 		return;
 	if (is_open(f, rule, doc))
@@ -361,6 +374,23 @@ static int find_all(struct flow *f, const struct subject *s,
 	return 0;
 }
 
+/* Whether there is, or was, such a subject. */
+static int is_known(struct flow *f, const struct subject *s,
+		    const struct finds *finds, bool *ret_known)
+{
+	uint64_t parts = 0;
+
+	TRY(evidence_parts_of(f->evidence, s->text, &parts));
+	*ret_known =
+		parts > 0 || json_array_size(finds->open) > 0 ||
+		json_array_size(finds->changed) > 0 ||
+		json_array_size(finds->dropped) > 0 ||
+		inventory_find(f->inventory,
+			       s->is_human ? MANIFEST_HUMAN : MANIFEST_AGENT,
+			       s->name);
+	return 0;
+}
+
 static void finds_clear(struct finds *finds)
 {
 	json_decref(finds->open);
@@ -376,28 +406,58 @@ static char *setting_id(const char *subject)
 	return mem_format("erasure/%s", subject);
 }
 
-/* The signatures that still count, with this one. */
-static json_t *signed_by(struct flow *f, const char *subject, const char *human)
+/* The signatures that still count; owned. */
+static json_t *counting(struct flow *f, const json_t *doc)
 {
-	const json_t *doc = json_object_get(f->erasures, subject);
 	int64_t now_ms = clock_wall_ms();
 	json_t *signers = json_array();
-	json_t *row = json_object();
 	json_t *one;
 	size_t at;
 
 	json_array_foreach(json_array_in(doc, "signers"), at, one) {
-		const char *name = json_text(one, "human", "");
-
+		/* One of an older version, which kept no reason, is given
+		 * anew. */
 		if (now_ms - json_int(one, "atMs", 0) <= SIGNATURE_LIFE_MS &&
-		    strcmp(name, human) != 0 &&
-		    human_is(f, name, "administrators"))
+		    json_text(one, "reason", NULL) &&
+		    human_is(f, json_text(one, "human", ""), "administrators"))
 			json_array_append(signers, one);
 	}
-	json_set_text(row, "human", human);
-	json_set_int(row, "atMs", now_ms);
+	return signers;
+}
+
+/* The same with that of this statement. */
+static json_t *signed_by(struct flow *f, const char *subject,
+			 const struct statement *s)
+{
+	json_t *signers = counting(f, json_object_get(f->erasures, subject));
+	json_t *row = json_object();
+
+	for (size_t at = json_array_size(signers); at > 0; at--) {
+		if (!strcmp(json_text(json_array_get(signers, at - 1), "human",
+				      ""),
+			    s->human))
+			json_array_remove(signers, at - 1);
+	}
+	json_set_text(row, "human", s->human);
+	json_set_text(row, "reason", json_text(s->body, "reason", ""));
+	json_set_int(row, "atMs", clock_wall_ms());
 	json_array_append_new(signers, row);
 	return signers;
+}
+
+/* Whether all of them signed the same words. */
+static bool agree(const json_t *signers)
+{
+	const char *reason =
+		json_text(json_array_get(signers, 0), "reason", "");
+	const json_t *one;
+	size_t at;
+
+	json_array_foreach(signers, at, one) {
+		if (strcmp(json_text(one, "reason", ""), reason) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* It is asked of policy as a change of a human is. */
@@ -529,6 +589,25 @@ static void forget(struct flow *f, const struct subject *s)
 	}
 }
 
+/* Erasures of others that have lapsed, and those whose words name it. */
+static void drop_others(struct flow *f, struct evidence_txn *t,
+			const struct subject *s)
+{
+	const char *subject;
+	json_t *doc;
+	void *next;
+
+	json_object_foreach_safe(f->erasures, next, subject, doc) {
+		CLEANUP(json_put_p) json_t *signers = counting(f, doc);
+		CLEANUP(mem_free_p) char *setting = setting_id(subject);
+
+		if (json_array_size(signers) && !value_names(doc, s->name))
+			continue;
+		evidence_delete(t, NOUN_SETTING, setting);
+		json_object_del(f->erasures, subject);
+	}
+}
+
 static json_t *signer_names(const json_t *signers)
 {
 	json_t *names = json_array();
@@ -593,9 +672,10 @@ static void erase_now(struct flow *f, const struct subject *subject,
 	signed_put(f, t, s);
 	put_finds(t, finds, &leaf);
 	evidence_delete(t, NOUN_SETTING, setting);
+	json_object_del(f->erasures, subject->text);
+	drop_others(f, t, subject);
 	mark_scrub(t, subject->is_human);
 	evidence_erase(t, &gone);
-	json_object_del(f->erasures, subject->text);
 	forget(f, subject);
 	e->flow = f;
 	e->reply = reply;
@@ -649,12 +729,25 @@ static void sign(struct flow *f, const struct subject *subject,
 		 const struct statement *s, struct reply_to reply)
 {
 	CLEANUP(json_put_p)
-	json_t *signers = signed_by(f, subject->text, s->human);
+	json_t *signers = signed_by(f, subject->text, s);
 	CLEANUP(finds_clear) struct finds finds = { 0 };
+	bool known = false;
 
-	if (find_all(f, subject, &finds) < 0)
+	if (find_all(f, subject, &finds) < 0 ||
+	    is_known(f, subject, &finds, &known) < 0)
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
 			       "The database could not be read.");
+	else if (!known)
+		answer_problem(reply, ANSWER_NOT_FOUND, "unknown-subject",
+			       "Nothing is kept of '%s': there was never such "
+			       "a subject, or it is erased.",
+			       subject->text);
+	else if (!agree(signers))
+		answer_problem(
+			reply, ANSWER_CONFLICT, "another-reason",
+			"The erasure that waits was signed with another "
+			"reason; sign the same words, or come again when "
+			"the hour of the first signature is over.");
 	else if (json_array_size(finds.open) > 0)
 		refuse_open(&finds, reply);
 	else if (enough(f, signers))
@@ -683,6 +776,56 @@ void flow_erase(struct flow *f, const char *text, const json_t *signed_form,
 	else
 		sign(f, &subject, &s, reply);
 	statement_clear(&s);
+}
+
+/* ---- what waits -----------------------------------------------------------
+ */
+
+/* An erasure that waits for a signature; NULL if none of its signatures counts
+ * any more.  Owned. */
+static json_t *waiting_row(struct flow *f, const char *subject,
+			   const json_t *doc)
+{
+	CLEANUP(json_put_p) json_t *signers = counting(f, doc);
+	const json_t *first = json_array_get(signers, 0);
+	json_t *row;
+
+	if (!first)
+		return NULL;
+	row = json_object();
+	json_set_text(row, "subject", subject);
+	json_set_text(row, "state", "waiting");
+	json_set_text(row, "reason", json_text(first, "reason", ""));
+	json_set_new(row, "signers", signer_names(signers));
+	json_set_int(row, "needs", SIGNATURES);
+	json_set_time(row, "expires",
+		      json_int(first, "atMs", 0) + SIGNATURE_LIFE_MS);
+	return row;
+}
+
+void flow_erasures(struct flow *f, const struct caller *caller,
+		   struct reply_to reply)
+{
+	json_t *rows = json_array();
+	json_t *body = json_object();
+	const char *subject;
+	json_t *doc;
+
+	json_set_new(body, "erasures", rows);
+	if (!human_is(f, caller->name, "administrators") &&
+	    !human_is(f, caller->name, "auditors")) {
+		json_decref(body);
+		answer_problem(reply, ANSWER_DENIED, "may-not-read",
+			       "Administrators and auditors see erasures.");
+		return;
+	}
+	json_object_foreach(f->erasures, subject, doc) {
+		json_t *row = waiting_row(f, subject, doc);
+
+		if (row)
+			json_array_append_new(rows, row);
+	}
+	answer(reply, ANSWER_OK, body);
 }
 
 /* ---- loading --------------------------------------------------------------

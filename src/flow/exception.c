@@ -14,7 +14,7 @@
 enum {
 	LIFE_MAX_MS = 24 * 3600 * 1000,
 	WAITING_MAX = 256, /* that are waiting or in force */
-	USES_MAX = 10000,  /* requests of a task that are looked through */
+	USES_MAX = 500,	   /* requests that are told with one */
 };
 
 json_t *exception_view(const json_t *doc)
@@ -29,25 +29,19 @@ json_t *exception_view(const json_t *doc)
 	return view;
 }
 
-json_t *exception_uses(const struct flow *f, const json_t *doc)
+void exception_show_uses(const struct flow *f, json_t *shown)
 {
-	CLEANUP(json_put_p) json_t *requests = NULL;
-	json_t *uses = json_array();
-	const char *id = json_text(doc, "id", "");
-	json_t *request;
-	size_t at;
+	json_t *ids = NULL;
 
-	if (store_find(evidence_reader(f->evidence), NOUN_REQUEST, "task",
-		       json_text(doc, "task", ""), NULL, USES_MAX,
-		       &requests) < 0)
-		return uses;
-	json_array_foreach(requests, at, request) {
-		const json_t *decision = json_object_get(request, "decision");
-
-		if (!strcmp(json_text(decision, "exception", ""), id))
-			json_array_append(uses, json_object_get(request, "id"));
+	if (store_exception_uses(evidence_reader(f->evidence),
+				 json_text(shown, "id", ""), USES_MAX + 1,
+				 &ids) < 0)
+		ids = json_array();
+	if (json_array_size(ids) > USES_MAX) {
+		json_array_remove(ids, USES_MAX);
+		json_set_flag(shown, "usesMore", true);
 	}
-	return uses;
+	json_set_new(shown, "uses", ids);
 }
 
 void exception_load(struct flow *f, json_t *doc)
@@ -65,7 +59,11 @@ static bool is_barred(const struct flow *f, const json_t *doc,
 	json_t *barred =
 		approval_barred(f->inventory, json_text(doc, "agent", ""),
 				json_text(doc, "class", ""), NULL, NULL, NULL);
+	const struct task *task = task_find((struct flow *)(uintptr_t)f,
+					    json_text(doc, "task", ""));
 
+	if (task)
+		delegation_bar(task, barred);
 	return json_has_text(barred, human);
 }
 
@@ -323,10 +321,7 @@ void flow_exception_sign(struct flow *f, const json_t *signed_form,
 			       "Only administrators sign exceptions.");
 	else if (why)
 		answer_problem(reply, ANSWER_INVALID, "exception", "%s", why);
-	else if (evidence_is_busy(f->evidence))
-		answer_problem(reply, ANSWER_BUSY, "busy",
-			       "Too much is waiting to be recorded.");
-	else
+	else if (!answer_if_busy(f, reply))
 		sign(f, &s, reply);
 	statement_clear(&s);
 }

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/mint.h"
+#include "flow/point.h"
 #include "flow/state.h"
 #include "notify/notify.h"
 
@@ -15,7 +17,7 @@ enum {
 	TICK_MS = 1000,
 	CLOCK_STEP_MAX_MS = 1000, /* a larger step stops arming */
 	REFUSAL_LEAF_MS = 60 * 1000,
-	SVID_CACHE_ENTRIES = 16384,
+	TOKEN_CACHE_ENTRIES = 16384,
 	LOAD_PAGE = 256,
 };
 
@@ -25,8 +27,8 @@ static void connector_up(void *cookie)
 {
 	struct target *t = cookie;
 
-	t->up = true;
 	t->why[0] = '\0';
+	point_connector_up(t);
 	log_info("connector-up", "target=%s build=%s", t->name,
 		 connector_build(t->connector));
 }
@@ -35,7 +37,7 @@ static void connector_down(void *cookie, const char *why)
 {
 	struct target *t = cookie;
 
-	t->up = false;
+	t->up = t->up && t->issues;
 	snprintf(t->why, sizeof(t->why), "%s", why);
 	log_warning("connector-down", "target=%s why=\"%s\"", t->name, why);
 }
@@ -50,8 +52,9 @@ static void reader_up(void *cookie)
 
 static void reader_down(void *cookie, const char *why)
 {
-	const struct target *t = cookie;
+	struct target *t = cookie;
 
+	snprintf(t->reader_why, sizeof(t->reader_why), "%s", why);
 	log_warning("reader-down", "target=%s why=\"%s\"", t->name, why);
 }
 
@@ -268,6 +271,7 @@ static int load_all(struct flow *f)
 	TRY(load_bundle(f));
 	TRY(meters_load(f));
 	TRY(load_documents(f));
+	TRY(issued_take_up(f));
 	policy_relink(f);
 	proposals_tick(f, clock_wall_ms());
 	containments_take_up(f);
@@ -366,6 +370,7 @@ static void tick(void *cookie)
 	proposals_tick(f, clock_wall_ms());
 	signals_tick(f, clock_wall_ms());
 	exceptions_tick(f, clock_wall_ms());
+	issued_tick(f, clock_wall_ms());
 	prune_tick(f);
 	drills_tick(f, clock_wall_ms());
 	notices_tick(f, clock_wall_ms());
@@ -386,7 +391,7 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->trust = trust_new();
 	trust_use(f->trust,
 		  &(struct trust_means){ config->transfers, config->folder });
-	f->svids = svid_cache_new(SVID_CACHE_ENTRIES);
+	f->tokens = token_cache_new(TOKEN_CACHE_ENTRIES);
 	f->targets = map_new();
 	f->tasks = map_new();
 	f->requests = map_new();
@@ -394,7 +399,9 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->grants = map_new();
 	f->places = map_new();
 	f->holdings = map_new();
+	f->asking = map_new();
 	f->unfolded = map_new();
+	f->secrets = map_new();
 	f->inflight = map_new();
 	f->changes = map_new();
 	f->activations = map_new();
@@ -422,6 +429,10 @@ static struct flow *flow_new(const struct flow_config *config)
 	f->over_quota = json_object();
 	f->leaving = json_object();
 	f->clock_offset_ms = clock_wall_ms() - clock_boot_ms();
+	f->mint = mint_new(f, config->keeper,
+			   config->issuer ? config->issuer : config->audience);
+	f->issued = issued_new();
+	f->shown = json_object();
 	return f;
 }
 
@@ -438,21 +449,34 @@ static void record_start(struct flow *f)
 	evidence_commit(t, NULL, NULL);
 }
 
+static int begin_empty(struct flow *f, const struct flow_config *config)
+{
+	if (!config->bootstrap)
+		return error_set(ERR_NOT_FOUND,
+				 "the log is empty, and bootstrap.json, which "
+				 "begins it, is not in the data folder: make a "
+				 "new authority with `writ init`, or restore "
+				 "the data of the one that was here");
+	if (!config->policy_bundle)
+		return error_set(ERR_NOT_FOUND,
+				 "the log is empty and begins with a policy "
+				 "bundle: set policy in writd.yaml to the "
+				 "folder of one, and start again");
+	return begin_log(f, config);
+}
+
 int flow_open(const struct flow_config *config, struct flow **ret_flow)
 {
 	CLEANUP(flow_close_p) struct flow *f = flow_new(config);
 
+	TRY(flow_check_lookups(config->lookups));
 	TRY(notices_open(f, config->notify));
 	for (size_t i = 0; i < config->connector_count; i++)
 		TRY(start_connector(f, &config->connectors[i]));
 	if (evidence_durable_size(f->evidence) > 0)
 		TRY(load_all(f));
-	else if (config->bootstrap && config->policy_bundle)
-		TRY(begin_log(f, config));
 	else
-		return error_set(ERR_NOT_FOUND,
-				 "the log is empty and there is nothing to "
-				 "begin it with; run `writ init`");
+		TRY(begin_empty(f, config));
 	record_start(f);
 	f->tick = loop_timer(f->loop, TICK_MS, tick, f);
 	*ret_flow = TAKE(f);
@@ -476,6 +500,8 @@ void flow_drain(struct flow *f, void (*done)(void *cookie), void *cookie)
 	f->closing = true;
 	f->drained = done;
 	f->drained_cookie = cookie;
+	/* Somebody outside decides how long those wait. */
+	evidence_give_up(f->evidence, "the authority is closing");
 	loop_defer(f->loop, drain_now, f);
 }
 
@@ -539,6 +565,7 @@ void flow_close(struct flow *f)
 	loop_timer_end(f->freeze);
 	loop_timer_end(f->look);
 	notify_close(TAKE(f->notifier));
+	mint_close(f->mint);
 	free_targets(f);
 	readings_drop(f);
 	replaying_free(f);
@@ -553,7 +580,9 @@ void flow_close(struct flow *f)
 	map_free(f->points);
 	map_free(f->places);
 	map_free(f->holdings);
+	map_free(f->asking);
 	map_free(f->unfolded);
+	map_free(f->secrets);
 	map_free(f->inflight);
 	meters_free(f->meters);
 	FREE_ALL(f->exceptions, json_t, json_decref);
@@ -564,6 +593,8 @@ void flow_close(struct flow *f)
 	json_decref(f->stale);
 	json_decref(f->over_quota);
 	json_decref(f->leaving);
+	issued_free(f->issued);
+	json_decref(f->shown);
 	json_decref(f->noticed);
 	json_decref(f->lookup_rules);
 	json_decref(f->drills);
@@ -576,7 +607,7 @@ void flow_close(struct flow *f)
 	policy_bundle_unref(f->linked);
 	policy_bundle_unref(f->bundle);
 	inventory_unref(f->inventory);
-	svid_cache_free(f->svids);
+	token_cache_free(f->tokens);
 	trust_free(f->trust);
 	free(f->origin);
 	free(f->audience);

@@ -5,11 +5,14 @@
  *
  *   active -> ending (planned, armed, applied, read back) -> ended
  */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/point.h"
 #include "flow/state.h"
 #include "govern/plan.h"
 
@@ -30,10 +33,10 @@ static void remember_holders(struct grant *g, const char *task);
 json_t *grant_view(const json_t *doc)
 {
 	static const char *const members[] = {
-		"id",	    "request",	   "agent",	 "target",
-		"resource", "state",	   "parameters", "action",
-		"placed",   "ends",	   "holders",	 "ended",
-		"why",	    "unconfirmed", "evidence",	 "erased"
+		"id",	   "request",	 "agent",  "target",	  "resource",
+		"state",   "parameters", "action", "placed",	  "ends",
+		"holders", "ended",	 "why",	   "unconfirmed", "evidence",
+		"erased",  "delivered"
 	};
 	json_t *view = json_object();
 
@@ -64,19 +67,6 @@ static void holding_free(struct holding *h)
 	free(h);
 }
 
-static void holding_drop(struct flow *f, struct holding *h,
-			 const struct grant *g)
-{
-	for (size_t i = 0; i < h->count; i++) {
-		if (h->grants[i] == g)
-			h->grants[i--] = h->grants[--h->count];
-	}
-	if (h->count > 0)
-		return;
-	map_remove(f->holdings, h->task);
-	holding_free(h);
-}
-
 static struct grant_hold *hold_by(const struct grant *g, const char *task)
 {
 	for (unsigned i = 0; i < g->hold_count; i++) {
@@ -84,6 +74,23 @@ static struct grant_hold *hold_by(const struct grant *g, const char *task)
 			return &g->holds[i];
 	}
 	return NULL;
+}
+
+/* The last one takes its place. */
+static void hold_drop(struct flow *f, const struct grant_hold *hold)
+{
+	struct holding *h = hold->by;
+	struct grant *last = h->grants[--h->count];
+	struct grant_hold *moved = hold_by(last, h->task);
+
+	assert(moved);
+	h->standing -= hold->standing;
+	h->grants[hold->at] = last;
+	moved->at = hold->at;
+	if (h->count > 0)
+		return;
+	map_remove(f->holdings, h->task);
+	holding_free(h);
 }
 
 /* Held by task, and not only once. */
@@ -110,9 +117,22 @@ static void note_hold(struct grant *g, const char *task, const char *agent,
 		h->grants = mem_grow(h->grants, h->capacity,
 				     sizeof(struct grant *));
 	}
-	h->grants[h->count++] = g;
 	g->holds = mem_grow(g->holds, g->hold_count + 1, sizeof(*g->holds));
-	g->holds[g->hold_count++] = (struct grant_hold){ h, ended };
+	g->holds[g->hold_count++] =
+		(struct grant_hold){ h, h->count, ended, false };
+	h->grants[h->count++] = g;
+}
+
+/* Its holders' counts follow. */
+static void recount(struct grant *g)
+{
+	for (unsigned i = 0; i < g->hold_count; i++) {
+		struct grant_hold *hold = &g->holds[i];
+
+		hold->by->standing -= hold->standing;
+		hold->standing = !g->active || !hold->ended;
+		hold->by->standing += hold->standing;
+	}
 }
 
 /* Brings what is kept beside the document in line with it. */
@@ -131,11 +151,12 @@ static void mirror(struct grant *g)
 	json_array_foreach(json_object_get(g->doc, "holders"), at, value)
 		note_hold(g, json_text(value, "task", ""),
 			  json_text(value, "agent", ""), false);
+	recount(g);
 }
 
 /* ---- folding ---- */
 
-static void put(struct grant *g, struct evidence_txn *t)
+void grant_put(struct grant *g, struct evidence_txn *t)
 {
 	mirror(g);
 	evidence_put(t, NOUN_GRANT, g->id, g->doc);
@@ -186,8 +207,11 @@ void grant_free(struct grant *g)
 	loop_timer_end(g->timer);
 	map_remove(g->flow->unfolded, g->id);
 	for (unsigned i = 0; i < g->hold_count; i++)
-		holding_drop(g->flow, g->holds[i].by, g);
+		hold_drop(g->flow, &g->holds[i]);
+	secret_free(g->secret);
+	sample_free(g->sample);
 	free(g->holds);
+	free(g->lent);
 	free(g->target);
 	json_decref(g->doc);
 	free(g);
@@ -316,6 +340,19 @@ static json_t *holder_of(const struct request *r)
 	return holder;
 }
 
+/* What a task has once of what is lent: another takes its place.  Owned; NULL
+ * if nothing is lent. */
+static char *lent_key(const json_t *doc)
+{
+	const struct action *action =
+		action_find(json_text(doc, "action", NULL));
+
+	if (!action || !action->lends)
+		return NULL;
+	return mem_format("%s\n%s", json_text(doc, "target", ""),
+			  json_text(doc, "resource", ""));
+}
+
 static struct grant *grant_new(struct flow *f, json_t *owned_doc)
 {
 	struct grant *g = mem_new(struct grant);
@@ -329,6 +366,7 @@ static struct grant *grant_new(struct flow *f, json_t *owned_doc)
 	map_put(f->unfolded, g->id, g);
 	key = grant_key(g);
 	map_put(f->places, key, g);
+	g->lent = lent_key(owned_doc);
 	mirror(g);
 	return g;
 }
@@ -376,12 +414,15 @@ static void hold(struct grant *g, struct request *r, struct evidence_txn *t)
 			      holder_of(r));
 	schedule(g);
 	note_grant(r, g);
-	put(g, t);
+	grant_put(g, t);
 }
 
 void grant_place(struct request *r, struct evidence_txn *t)
 {
-	hold(grant_new(r->flow, new_doc(r)), r, t);
+	struct grant *g = grant_new(r->flow, new_doc(r));
+
+	hold(g, r, t);
+	sample_begin(g);
 }
 
 /* A grant is never born into a closed task: what was in flight when the task
@@ -473,7 +514,7 @@ static void record_ended(struct grant *g, struct evidence_txn *t,
 	must(evidence_leaf(t, LEAF_ENDED, g->id, fields, &part, 1, &leaf),
 	     "a grant's end");
 	leaf_note(g->doc, "ended", &leaf);
-	put(g, t);
+	grant_put(g, t);
 	containment_note(g->flow, g->id, "ended", &leaf, t);
 	notice_grant(g, t);
 	forget_place(g);
@@ -518,8 +559,10 @@ static void gone_later(void *cookie)
 void grant_gone(struct grant *g, struct evidence_txn *t, const char *why)
 {
 	json_set_text(grant_doc(g), "why", why);
+	secret_free(TAKE(g->secret));
 	remember_holders(g, NULL);
 	json_set_new(g->doc, "holders", json_array());
+	sample_end(g);
 	record_ended(g, t, "undone", NULL);
 	leave_line(target_of(g), g);
 	g->gone = true;
@@ -542,7 +585,7 @@ static void not_confirmed(struct grant *g, const char *reason,
 	if (strcmp(before, text) != 0) {
 		t = evidence_begin(g->flow->evidence);
 		json_set_text(g->doc, "unconfirmed", text);
-		put(g, t);
+		grant_put(g, t);
 		evidence_commit(t, NULL, NULL);
 		log_warning("grant-end-unconfirmed", "grant=%s reason=\"%s\"",
 			    g->id, reason);
@@ -599,6 +642,7 @@ static char *end_plan(struct grant *g, const json_t *found,
 		.purpose = "end",
 		.request = g->id,
 		.agent = json_text(g->doc, "agent", ""),
+		.chain = json_object_get(base, "chain"),
 		.task = json_text(base, "task", ""),
 		.class_digest = json_text(base, "class", ""),
 		.intent = json_text(base, "intent", ""),
@@ -606,7 +650,7 @@ static char *end_plan(struct grant *g, const json_t *found,
 				    ""),
 		.target = target_name,
 		.target_digest = json_text(base, "targetDigest", ""),
-		.connector_build = connector_build(target->connector),
+		.connector_build = point_build(target),
 		.tier = (int)json_int(base, "tier", TIER_HIGHEST),
 		.found = found,
 	};
@@ -640,7 +684,7 @@ static void arm_end(struct grant *g, const json_t *found)
 	}
 	json_set_int(g->doc, "armedLeaf", (int64_t)leaf.index);
 	leaf_note(g->doc, "armed", &leaf);
-	put(g, t);
+	grant_put(g, t);
 	evidence_commit(t, NULL, NULL);
 	order = (struct effect_order){
 		.target = json_text(g->doc, "target", ""),
@@ -722,8 +766,7 @@ static void begin_end(struct target *t, struct grant *g)
 	t->ends++;
 	/* However many it concerns, it must end. */
 	json_set_flag(params, "brief", true);
-	connector_call(t->connector, CONNECT_PLAN, params, CONNECTOR_FIRST, 0,
-		       end_planned, g);
+	point_call(t, CONNECT_PLAN, params, CONNECTOR_FIRST, 0, end_planned, g);
 }
 
 static void end_now(struct grant *g)
@@ -779,13 +822,15 @@ void grant_release(struct grant *g, const char *task, const char *why)
 	t = evidence_begin(g->flow->evidence);
 	if (json_array_size(json_object_get(g->doc, "holders"))) {
 		schedule(g);
-		put(g, t);
+		grant_put(g, t);
 		evidence_commit(t, NULL, NULL);
 		return;
 	}
+	secret_free(TAKE(g->secret));
+	sample_end(g);
 	json_set_text(g->doc, "state", "ending");
 	json_set_text(g->doc, "why", why);
-	put(g, t);
+	grant_put(g, t);
 	evidence_commit(t, NULL, NULL);
 	loop_timer_end(g->timer);
 	g->timer = NULL;
@@ -818,15 +863,28 @@ void grants_release(struct flow *f, const char *task, const char *why)
 	}
 }
 
+void grants_replaced(struct grant *g, const char *task)
+{
+	const struct holding *h = map_get(g->flow->holdings, task);
+	size_t count = h ? h->count : 0;
+	CLEANUP(mem_free_p)
+	struct grant **list = mem_array(count + 1, sizeof(*list));
+
+	if (count)
+		memcpy(list, h->grants, count * sizeof(*list));
+	for (size_t i = 0; g->lent && i < count; i++) {
+		if (list[i] != g && list[i]->lent &&
+		    !strcmp(list[i]->lent, g->lent) &&
+		    is_held_by(list[i], task))
+			grant_release(list[i], task, "replaced");
+	}
+}
+
 size_t grants_of_task(struct flow *f, const char *task)
 {
 	const struct holding *h = map_get(f->holdings, task);
-	size_t count = 0;
 
-	for (size_t i = 0; h && i < h->count; i++)
-		count +=
-			!h->grants[i]->active || is_held_by(h->grants[i], task);
-	return count;
+	return h ? h->standing : 0;
 }
 
 /* ---- loading ---- */
@@ -836,12 +894,29 @@ static void resume_end(void *cookie)
 	timer_fired(cookie);
 }
 
+/* Nobody has the secret of what was lent, and nobody will: it went with the
+ * process that had it. */
+static void end_lost(void *cookie)
+{
+	struct grant *g = cookie;
+
+	g->timer = NULL;
+	grant_doc(g);
+	schedule(g);
+	secret_loaded(g);
+}
+
 void grant_load(struct flow *f, json_t *doc)
 {
 	struct grant *g = grant_new(f, json_incref(doc));
 
+	if (g->active && g->lent && !json_text(doc, "delivered", NULL)) {
+		g->timer = loop_timer(f->loop, 0, end_lost, g);
+		return;
+	}
 	if (g->active) {
 		schedule(g);
+		sample_begin(g);
 		fold(g);
 		return;
 	}

@@ -211,11 +211,39 @@ static int read_token(const char *path, struct buf *b)
 	const char *text;
 	struct slice all;
 
-	TRY(file_read(path, &token));
+	TRY(file_read_private(path, &token));
 	text = buf_text(&token);
 	buf_put_str(b, "Authorization: Bearer ");
 	buf_put(b, slice_of(text, strcspn(text, "\r\n")));
 	return buf_finish(b, &all);
+}
+
+static int check_rule(const json_t *rule)
+{
+	CLEANUP(buf_clear) struct buf token = BUF_INIT(2 * TOKEN_MAX);
+	CLEANUP(mem_free_p)
+	char *url = lookup_url(json_text(rule, "url", ""), "x");
+	const char *path = json_text(rule, "tokenFile", NULL);
+	const char *ca = json_text(rule, "caFile", NULL);
+
+	TRY(transfer_check_url(url));
+	if (path)
+		TRY(read_token(path, &token));
+	return ca ? transfer_check_ca(ca) : 0;
+}
+
+int flow_check_lookups(const json_t *rules)
+{
+	const json_t *rule;
+	size_t at;
+
+	json_array_foreach(rules, at, rule) {
+		int r = check_rule(rule);
+
+		if (r < 0)
+			return error_context(r, "lookups[%zu]", at);
+	}
+	return 0;
 }
 
 static void fetch(struct lookup_one *one, const char *reference)

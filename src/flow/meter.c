@@ -82,9 +82,14 @@ void meter_count(struct flow *f, const json_t *doc)
 		.privileged = !action || action->privileged,
 		.irreversible = !json_flag(counted, "reversible", false),
 	};
+	const json_t *name;
+	size_t at;
 
 	add(meter_of(f, json_text(doc, "agent", "")), &act,
 	    json_text(counted, "plane", ""));
+	json_array_foreach(json_object_get(counted, "chain"), at, name)
+		add(meter_of(f, json_string_value(name)), &act,
+		    json_text(counted, "plane", ""));
 }
 
 static int compare_acts(const void *left, const void *right)
@@ -152,6 +157,31 @@ void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 	ret->privileged_24h = m->privileged + action->privileged;
 	ret->irreversible_24h = m->irreversible + !reversible;
 	ret->planes_24h = planes;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+void meter_read_above(struct flow *f, const json_t *chain,
+		      const struct action *action, const char *plane,
+		      struct facts *ret)
+{
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(chain, at, name) {
+		struct facts above = { 0 };
+
+		meter_read(f, json_string_value(name), ret->now_ms, action,
+			   ret->reversible, plane, &above);
+		ret->privileged_24h =
+			larger(ret->privileged_24h, above.privileged_24h);
+		ret->irreversible_24h =
+			larger(ret->irreversible_24h, above.irreversible_24h);
+		ret->planes_24h = larger(ret->planes_24h, above.planes_24h);
+	}
 }
 
 void meters_free(struct map *meters)

@@ -10,7 +10,10 @@
  *   a grant's time is over   the agent's owner
  *   an agent expires         its owner, a week before and at the time
  *   containment              the agent's owner
+ *   an ended token is shown  the agent's owner
  *   silence                  the group that may now sign
+ *   a change waits           administrators who have not signed
+ *   what a change lets go    the owners of what is gone
  *
  * A notice never changes, holds up or fails what it tells of.
  */
@@ -244,6 +247,16 @@ void notice_contained(struct flow *f, struct evidence_txn *t,
 		 "owner", NOTICE_TO_HUMAN, owner_of(f, name));
 }
 
+void notice_shown(struct flow *f, struct evidence_txn *t,
+		  const json_t *credential)
+{
+	if (f->notifier)
+		tell_one(f, t, NOTIFY_CREDENTIAL_SHOWN,
+			 json_text(credential, "id", ""), "owner",
+			 NOTICE_TO_HUMAN,
+			 owner_of(f, json_text(credential, "agent", "")));
+}
+
 static void tell_signers(struct flow *f, struct evidence_txn *t,
 			 const json_t *exception)
 {
@@ -274,6 +287,71 @@ void notice_exception(struct flow *f, struct evidence_txn *t,
 			 json_text(exception, "id", ""), "owner",
 			 NOTICE_TO_HUMAN,
 			 owner_of(f, json_text(exception, "agent", "")));
+}
+
+/* ---- changes of the inventory ---- */
+
+/* Who is created or changed by it does not sign. */
+static bool is_touched(const json_t *diff, const char *human)
+{
+	const json_t *row;
+	size_t at;
+
+	json_array_foreach(diff, at, row) {
+		if (!strcmp(json_text(row, "kind", ""), "Human") &&
+		    !strcmp(json_text(row, "name", ""), human) &&
+		    strcmp(json_text(row, "op", ""), "unchanged") != 0)
+			return true;
+	}
+	return false;
+}
+
+void notice_change_waiting(struct flow *f, struct evidence_txn *t,
+			   const json_t *change)
+{
+	CLEANUP(mem_free_p) struct audience *a = NULL;
+	const json_t *signatures = json_object_get(change, "signatures");
+	const char *names[MEMBERS_MAX];
+	size_t count;
+
+	/* They hear of it once. */
+	if (!f->notifier || json_array_size(signatures) > 1)
+		return;
+	a = audience_new();
+	count = inventory_members(f->inventory, "administrators", names,
+				  MEMBERS_MAX);
+	audience_add(a, NOTICE_TO_GROUP, "administrators");
+	for (size_t i = 0; i < count; i++) {
+		if (!json_has_text(signatures, names[i]) &&
+		    !is_touched(json_object_get(change, "diff"), names[i]))
+			audience_add(a, NOTICE_TO_HUMAN, names[i]);
+	}
+	tell(f, t, NOTIFY_CHANGE_WAITING, json_text(change, "id", ""),
+	     "administrator", a);
+}
+
+void notice_change_removed(struct flow *f, struct evidence_txn *t,
+			   const json_t *change)
+{
+	CLEANUP(mem_free_p) struct audience *a = NULL;
+	const json_t *all = inventory_manifests(f->inventory);
+	const json_t *id;
+	size_t at;
+
+	if (!f->notifier)
+		return;
+	a = audience_new();
+	json_array_foreach(json_object_get(change, "leaving"), at, id) {
+		const json_t *manifest =
+			json_object_get(all, json_string_value(id));
+
+		audience_add(a, NOTICE_TO_HUMAN,
+			     json_text(json_object_get(manifest, "spec"),
+				       "owner", NULL));
+	}
+	if (a->count)
+		tell(f, t, NOTIFY_CHANGE_REMOVED, json_text(change, "id", ""),
+		     "owner", a);
 }
 
 /* ---- agents ---- */

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "flow/state.h"
 
@@ -40,6 +41,7 @@ enum once once_key(struct flow *f, const struct caller *caller,
 	char text[DIGEST_TEXT_LEN];
 	const json_t *entry;
 	struct digest stored;
+	int r;
 
 	if (!acting->key)
 		return ONCE_NEW;
@@ -52,9 +54,10 @@ enum once once_key(struct flow *f, const struct caller *caller,
 								  : ONCE_AGAIN;
 	}
 	scope = key_scope(caller, acting);
-	if (store_reply_get(evidence_reader(f->evidence), scope, acting->key,
-			    &stored, ret_about) < 0)
-		return ONCE_NEW;
+	r = store_reply_get(evidence_reader(f->evidence), scope, acting->key,
+			    &stored, ret_about);
+	if (r < 0)
+		return r == ERR_NOT_FOUND ? ONCE_NEW : ONCE_UNKNOWN;
 	return digest_equals(&stored, &acting->body) ? ONCE_AGAIN : ONCE_OTHER;
 }
 
@@ -110,17 +113,44 @@ void once_key_put(struct flow *f, struct evidence_txn *t,
 		       clock_wall_ms() + KEY_LIFE_MS);
 }
 
-bool once_seen(struct flow *f, const char *scope, const char *value)
+enum seen once_seen(struct flow *f, const char *scope, const char *value)
 {
 	CLEANUP(mem_free_p) char *name = mem_format("seen %s %s", scope, value);
 	bool seen = true;
 
 	if (recent(f, name))
-		return true;
+		return SEEN_BEFORE;
 	if (store_seen_get(evidence_reader(f->evidence), scope, value, &seen) <
 	    0)
+		return SEEN_UNKNOWN;
+	return seen ? SEEN_BEFORE : SEEN_NEVER;
+}
+
+void answer_unreadable(struct reply_to reply)
+{
+	log_error("cannot-read", "why=\"%s\"", error_message());
+	answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable",
+		       "Whether this has been used before cannot be read just "
+		       "now; try again.");
+}
+
+bool answered_as_replayed(struct flow *f, const struct caller *caller,
+			  struct reply_to reply)
+{
+	if (!*caller->jti)
+		return false;
+	switch (once_seen(f, "jti", caller->jti)) {
+	case SEEN_NEVER:
+		return false;
+	case SEEN_UNKNOWN:
+		answer_unreadable(reply);
 		return true;
-	return seen;
+	case SEEN_BEFORE:
+		break;
+	}
+	answer_problem(reply, ANSWER_UNPROVED, "replayed",
+		       "This token has served an acting call.");
+	return true;
 }
 
 void once_seen_put(struct flow *f, struct evidence_txn *t, const char *scope,

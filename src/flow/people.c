@@ -33,6 +33,13 @@ static bool refuse(struct flow *f, const char *class, const char **ret_class)
 	return false;
 }
 
+void flow_count_refusal(struct flow *f, const char *class)
+{
+	const char *same;
+
+	discard(refuse(f, class, &same));
+}
+
 static bool prove_session(struct flow *f, struct slice bearer,
 			  struct caller *ret, const char **ret_class)
 {
@@ -92,35 +99,82 @@ static bool take_oidc(struct flow *f, const struct oidc_token *token,
 			  ret_class);
 }
 
-/* A token is one of the two kinds by its sub; the other kind's word about it is
- * of no interest. */
-static bool prove_token(struct flow *f, struct slice bearer, struct caller *ret,
-			const char **ret_class)
+/*
+ * Verifies a token for one audience, and says whose it is.  It is one of the
+ * two kinds by its sub; the other kind's word about it is of no interest.
+ *
+ * ret_taken: false if it is valid and yet nobody's that may act.
+ */
+static enum svid_verdict verify_token(struct flow *f, struct slice bearer,
+				      const char *audience, struct caller *ret,
+				      bool *ret_taken, const char **ret_class)
 {
 	CLEANUP(oidc_token_clear) struct oidc_token token = { 0 };
 	struct svid svid;
 	int64_t now_ms = clock_wall_ms();
-	enum svid_verdict verdict = svid_cache_verify(
-		f->svids, f->trust, bearer, f->audience, now_ms, &svid);
+	bool issuers = trust_has_issuers(f->trust);
 	enum svid_verdict other = SVID_ISSUER;
+	enum svid_verdict verdict;
 
+	if (issuers && oidc_cache_find(f->tokens, f->trust, bearer, audience,
+				       now_ms, &token)) {
+		*ret_taken = take_oidc(f, &token, ret, ret_class);
+		return SVID_VALID;
+	}
+	verdict = svid_cache_verify(f->tokens, f->trust, bearer, audience,
+				    now_ms, &svid);
+	if (verdict == SVID_VALID) {
+		*ret_taken = take_svid(f, &svid, ret, ret_class);
+		return SVID_VALID;
+	}
+	if (issuers)
+		other = oidc_cache_verify(f->tokens, f->trust, bearer, audience,
+					  now_ms, &token);
+	if (other == SVID_VALID) {
+		*ret_taken = take_oidc(f, &token, ret, ret_class);
+		return SVID_VALID;
+	}
+	return other != SVID_ISSUER ? other : verdict;
+}
+
+/* An assertion that others could show to us, too, is none (RFC 7523, 3). */
+static bool prove_assertion(struct flow *f, const struct proof *proof,
+			    struct caller *ret, const char **ret_class)
+{
+	const char *const *audience = proof->audiences;
+	enum svid_verdict verdict = SVID_AUDIENCE;
+	bool taken = false;
+
+	for (; *audience && verdict == SVID_AUDIENCE; audience++)
+		verdict = verify_token(f, proof->bearer, *audience, ret, &taken,
+				       ret_class);
+	if (verdict == SVID_VALID && !token_has_one_audience(proof->bearer))
+		verdict = SVID_AUDIENCE;
 	if (verdict == SVID_VALID)
-		return take_svid(f, &svid, ret, ret_class);
-	if (trust_has_issuers(f->trust))
-		other = oidc_verify(f->trust, bearer, f->audience, now_ms,
-				    &token);
-	if (other == SVID_VALID)
-		return take_oidc(f, &token, ret, ret_class);
-	if (other != SVID_ISSUER)
-		verdict = other;
+		return taken;
 	return refuse(f, svid_verdict_name(verdict), ret_class);
 }
 
-static bool prove_bearer(struct flow *f, struct slice bearer,
+static bool prove_token(struct flow *f, struct slice bearer, struct caller *ret,
+			const char **ret_class)
+{
+	bool taken = false;
+	enum svid_verdict verdict =
+		verify_token(f, bearer, f->audience, ret, &taken, ret_class);
+
+	return verdict == SVID_VALID
+		       ? taken
+		       : refuse(f, svid_verdict_name(verdict), ret_class);
+}
+
+static bool prove_bearer(struct flow *f, const struct proof *proof,
 			 struct caller *ret, const char **ret_class)
 {
 	size_t length = strlen(session_prefix);
+	struct slice bearer = proof->bearer;
 
+	if (proof->audiences)
+		return prove_assertion(f, proof, ret, ret_class);
 	if (bearer.len > length && !memcmp(bearer.ptr, session_prefix, length))
 		return prove_session(f, bearer, ret, ret_class);
 	return prove_token(f, bearer, ret, ret_class);
@@ -131,7 +185,7 @@ static bool prove_chain(struct flow *f, const struct proof *proof,
 {
 	struct svid svid;
 	enum svid_verdict verdict = svid_cache_verify_x509(
-		f->svids, f->trust, proof->chain, proof->chain_count,
+		f->tokens, f->trust, proof->chain, proof->chain_count,
 		clock_wall_ms(), &svid);
 
 	if (verdict != SVID_VALID)
@@ -150,15 +204,18 @@ bool flow_prove(struct flow *f, const struct proof *proof,
 
 	if (proof->bearer.len && proof->chain_count)
 		return prove_chain(f, proof, &other, ret_class) &&
-		       prove_bearer(f, proof->bearer, ret_caller, ret_class) &&
+		       prove_bearer(f, proof, ret_caller, ret_class) &&
 		       ((ret_caller->kind == other.kind &&
 			 !strcmp(ret_caller->name, other.name)) ||
 			refuse(f, "two-callers", ret_class));
 	if (proof->chain_count)
 		return prove_chain(f, proof, ret_caller, ret_class);
-	if (proof->bearer.len)
-		return prove_bearer(f, proof->bearer, ret_caller, ret_class);
-	return refuse(f, "missing", ret_class);
+	if (!proof->bearer.len)
+		return refuse(f, "missing", ret_class);
+	if (prove_bearer(f, proof, ret_caller, ret_class))
+		return true;
+	flow_token_shown(f, proof->bearer);
+	return false;
 }
 
 bool human_is(const struct flow *f, const char *human, const char *group)
@@ -190,15 +247,28 @@ static const json_t *detector_keys(void *cookie, const char *detector)
 static bool must_come_again(struct flow *f, enum statement_type type,
 			    struct reply_to reply)
 {
-	const char *why = NULL;
-
 	if (type == STATEMENT_CONTAIN || type == STATEMENT_LOGIN ||
-	    type == STATEMENT_RESOLVE ||
-	    !evidence_is_degraded(f->evidence, &why))
+	    type == STATEMENT_RESOLVE)
 		return false;
-	answer_problem(reply, ANSWER_UNAVAILABLE, "degraded",
-		       "Nothing can be recorded now: %s.", why);
-	return true;
+	return answer_if_degraded(f, reply);
+}
+
+/* What whoever made the form could have seen: each fault at its place. */
+static void refuse_malformed(const json_t *signed_form,
+			     enum statement_type type, struct reply_to reply)
+{
+	CLEANUP(json_put_p) json_t *body = json_object();
+	struct answer a = {
+		.kind = ANSWER_MALFORMED,
+		.code = "malformed",
+		.detail = "The signed statement is not in its form; see "
+			  "errors.",
+		.body = body,
+	};
+
+	json_set_new(body, "errors", statement_faults(signed_form, type));
+	if (reply.fn)
+		reply.fn(reply.cookie, &a);
 }
 
 bool signed_take(struct flow *f, const json_t *signed_form,
@@ -206,6 +276,7 @@ bool signed_take(struct flow *f, const json_t *signed_form,
 		 struct statement *ret_statement)
 {
 	const char *class = "";
+	enum seen seen;
 	enum statement_verdict verdict = statement_verify(
 		signed_form, type, f->origin, clock_wall_ms(),
 		strcmp(statement_signer(type), "human") != 0 ? detector_keys
@@ -216,6 +287,11 @@ bool signed_take(struct flow *f, const json_t *signed_form,
 		statement_clear(ret_statement);
 		return false;
 	}
+	if (verdict == STATEMENT_MALFORMED) {
+		refuse(f, statement_verdict_name(verdict), &class);
+		refuse_malformed(signed_form, type, reply);
+		return false;
+	}
 	if (verdict != STATEMENT_VALID) {
 		refuse(f, statement_verdict_name(verdict), &class);
 		answer_problem(reply, ANSWER_UNPROVED, class,
@@ -223,7 +299,13 @@ bool signed_take(struct flow *f, const json_t *signed_form,
 			       class);
 		return false;
 	}
-	if (once_seen(f, "nonce", ret_statement->nonce)) {
+	seen = once_seen(f, "nonce", ret_statement->nonce);
+	if (seen == SEEN_UNKNOWN) {
+		statement_clear(ret_statement);
+		answer_unreadable(reply);
+		return false;
+	}
+	if (seen == SEEN_BEFORE) {
 		statement_clear(ret_statement);
 		refuse(f, "replayed", &class);
 		answer_problem(reply, ANSWER_UNPROVED, "replayed",

@@ -15,14 +15,8 @@
 static json_t *by_id(const json_t *manifests)
 {
 	json_t *all = json_object();
-	json_t *manifest;
-	size_t at;
 
-	json_array_foreach(manifests, at, manifest) {
-		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
-
-		json_object_set(all, id, manifest);
-	}
+	manifests_put(all, manifests);
 	return all;
 }
 
@@ -466,6 +460,7 @@ static void remove_all(struct flow *f, json_t *doc, struct inventory *owned)
 		evidence_abandon(t); /* the next tick tries again */
 		return;
 	}
+	notice_change_removed(f, t, doc);
 	json_array_foreach(json_object_get(doc, "leaving"), at, name) {
 		const char *id = json_string_value(name);
 

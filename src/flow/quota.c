@@ -12,7 +12,8 @@ enum {
 	REQUESTS_PER_MINUTE = 6000,
 	RECORD_BYTES = 64 << 20,
 	MINUTE_S = 60,
-	WAIT_S = 10, /* until something may have ended */
+	WAIT_S = 10,	 /* until something may have ended */
+	OVER_MAX = 8192, /* agents that a leaf of refusals names */
 };
 
 struct quota {
@@ -76,6 +77,10 @@ bool quota_refuse(struct flow *f, const char *who, int64_t retry_s,
 
 	json_set_int(f->refusals, "quota",
 		     json_int(f->refusals, "quota", 0) + 1);
+	/* The leaf has room for so many; the others are counted as one. */
+	if (!json_object_get(f->over_quota, who) &&
+	    json_object_size(f->over_quota) >= OVER_MAX)
+		who = "*";
 	json_set_int(f->over_quota, who, json_int(f->over_quota, who, 0) + 1);
 	a.body = json_object();
 	json_set_int(a.body, "retryAfter", retry_s);

@@ -30,6 +30,51 @@ void answer_problem(struct reply_to reply, enum answer_kind kind,
 		reply.fn(reply.cookie, &a);
 }
 
+void answer_not_waiting(struct reply_to reply, const char *state)
+{
+	bool soon = !strcmp(state, "planning") || !strcmp(state, "replanning");
+
+	answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
+		       soon ? "The request is '%s': nobody is asked yet."
+			    : "The request is '%s': it is decided already, and "
+			      "no signature is asked for any more.",
+		       state);
+}
+
+bool answer_if_degraded(struct flow *f, struct reply_to reply)
+{
+	const char *why;
+
+	if (!evidence_is_degraded(f->evidence, &why))
+		return false;
+	if (evidence_is_full(f->evidence))
+		answer_problem(reply, ANSWER_FULL, "disk-full",
+			       "The authority's disk is full: nothing new is "
+			       "taken until there is room on it.");
+	else
+		answer_problem(reply, ANSWER_UNAVAILABLE, "degraded",
+			       "Nothing new is taken while the authority is "
+			       "degraded: %s.",
+			       why);
+	return true;
+}
+
+bool answer_if_busy(struct flow *f, struct reply_to reply)
+{
+	if (answer_if_degraded(f, reply))
+		return true;
+	if (!evidence_is_busy(f->evidence))
+		return false;
+	if (evidence_lacks_keys(f->evidence))
+		answer_problem(reply, ANSWER_UNAVAILABLE, "keeper",
+			       "The keeper gives no data keys just now; try "
+			       "again.");
+	else
+		answer_problem(reply, ANSWER_BUSY, "busy",
+			       "Too much is waiting to be recorded.");
+	return true;
+}
+
 void answer_closing(struct reply_to reply)
 {
 	answer_problem(reply, ANSWER_UNAVAILABLE, "closing",

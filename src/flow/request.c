@@ -24,6 +24,75 @@ struct request *request_find(struct flow *f, const char *id)
 	return map_get(f->requests, id);
 }
 
+/* ---- of which task: an index, so that no task looks at all requests ---- */
+
+static struct asking_task *asking_of(struct flow *f, const char *task)
+{
+	struct asking_task *of = map_get(f->asking, task);
+
+	if (of)
+		return of;
+	of = mem_new(struct asking_task);
+	snprintf(of->task, sizeof(of->task), "%s", task);
+	map_put(f->asking, of->task, of);
+	return of;
+}
+
+void request_enter_task(struct request *r)
+{
+	struct asking_task *of =
+		asking_of(r->flow, json_text(r->doc, "task", ""));
+
+	r->of = of;
+	r->next_of = of->first;
+	r->link_of = &of->first;
+	if (of->first)
+		of->first->link_of = &r->next_of;
+	of->first = r;
+	of->open += !request_state_is_end(r->state);
+}
+
+static void leave_task(struct request *r)
+{
+	struct asking_task *of = r->of;
+
+	*r->link_of = r->next_of;
+	if (r->next_of)
+		r->next_of->link_of = r->link_of;
+	of->open -= !request_state_is_end(r->state);
+	if (of->first)
+		return;
+	map_remove(r->flow->asking, of->task);
+	free(of);
+}
+
+/* Its task's count follows. */
+static void set_state(struct request *r, enum request_state state)
+{
+	r->of->open -= !request_state_is_end(r->state);
+	r->state = state;
+	r->of->open += !request_state_is_end(r->state);
+}
+
+size_t requests_open_of(const struct flow *f, const char *task)
+{
+	const struct asking_task *of = map_get(f->asking, task);
+
+	return of ? of->open : 0;
+}
+
+void requests_withdraw_of(struct flow *f, const char *task, const char *why)
+{
+	const struct asking_task *of = map_get(f->asking, task);
+	struct request *next;
+
+	/* None of them is gone before its end is durable. */
+	for (struct request *r = of ? of->first : NULL; r; r = next) {
+		next = r->next_of;
+		request_withdraw(r, why);
+	}
+}
+
 /* ---- the document ---- */
 
 json_t *request_view(const json_t *doc)
@@ -72,6 +141,9 @@ json_t *request_agent_view(const json_t *doc)
 	    !strcmp(json_text(doc, "state", ""),
 		    request_state_name(REQUEST_DENIED)))
 		json_object_del(view, "plan");
+	/* What it read is its own; people read the leaf, which leaves one. */
+	if (json_object_in(doc, "result"))
+		json_object_set(view, "result", json_object_in(doc, "result"));
 	hide_detectors(view);
 	return view;
 }
@@ -108,7 +180,7 @@ void request_step(struct request *r, enum request_event event)
 			  request_event_name(event));
 		must(ERR_BROKEN, "a step that is not in the table");
 	}
-	r->state = next;
+	set_state(r, next);
 	json_set_text(r->doc, "state", request_state_name(next));
 }
 
@@ -161,12 +233,14 @@ void request_free(struct request *r)
 {
 	lookup_cancel(r);
 	request_leave_place(r);
+	leave_task(r);
 	forget_asked(r);
 	loop_timer_end(r->expiry);
 	loop_timer_end(r->reread);
 	loop_timer_end(r->silence);
 	quota_count_request(r->flow, json_text(r->doc, "agent", ""), -1);
 	json_decref(r->doc);
+	json_wipe(r->secret);
 	free(r->to_read);
 	free(r->key);
 	free(r->route);
@@ -183,7 +257,10 @@ void request_drop(struct request *r)
 char *request_subject(const struct request *r)
 {
 	const char *human = json_text(r->doc, "gainsHuman", NULL);
+	const char *concerned = json_text(r->doc, "concerns", NULL);
 
+	if (concerned)
+		return mem_str(concerned);
 	if (human)
 		return mem_format("human:%s", human);
 	return mem_format("agent:%s", json_text(r->doc, "agent", ""));
@@ -459,11 +536,13 @@ void request_load(struct flow *f, json_t *doc)
 {
 	struct request *r = request_new(f, json_incref(doc));
 	const struct task *task = task_find(f, json_text(doc, "task", ""));
+	enum request_state state;
 
 	r->recorded = true;
 	r->bound = true;
-	if (!request_state_find(json_text(doc, "state", ""), &r->state))
+	if (!request_state_find(json_text(doc, "state", ""), &state))
 		must(ERR_CORRUPT, "a request in no known state");
+	set_state(r, state);
 	if (r->state == REQUEST_PLANNING || r->state == REQUEST_WAITING ||
 	    r->state == REQUEST_REPLANNING) {
 		r->untaken = stopped_halfway(r, task);
@@ -480,7 +559,7 @@ void request_load(struct flow *f, json_t *doc)
 		/* Nobody can tell what happened: it is read, never redone. */
 		request_take_place(r);
 		if (r->state == REQUEST_READING)
-			r->state = REQUEST_ARMED;
+			set_state(r, REQUEST_ARMED);
 		r->reread = loop_timer(
 			f->loop, r->state == REQUEST_ARMED ? 0 : RESUME_MS,
 			take_up, r);

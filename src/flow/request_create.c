@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
+#include "flow/mint.h"
 
 /* ---- creating ---- */
 
@@ -57,6 +58,7 @@ struct request *request_new(struct flow *f, json_t *owned_doc)
 	r->doc = owned_doc;
 	snprintf(r->id, sizeof(r->id), "%s", json_text(owned_doc, "id", ""));
 	map_put(f->requests, r->id, r);
+	request_enter_task(r);
 	quota_count_request(f, json_text(owned_doc, "agent", ""), 1);
 	if (json_text(owned_doc, "asked", NULL))
 		map_put(f->asked, json_text(owned_doc, "asked", ""), r);
@@ -87,6 +89,8 @@ void request_start(struct flow *f, const struct caller *caller,
 	struct decided d;
 
 	keep_call(r, caller, acting);
+	if (request_reads(r->doc))
+		request_note_concerned(r, json_text(r->doc, "resource", ""));
 	request_set_not_after(r, task);
 	request_wait(r, wait_ms > 0 ? wait_ms : 1, reply);
 	decide(f, task, r->doc, NULL, &d);
@@ -152,15 +156,13 @@ static bool answered_by_key(struct flow *f, const struct caller *caller,
 	case ONCE_AGAIN:
 		answer_again(f, about, wait_ms, reply);
 		return true;
+	case ONCE_UNKNOWN:
+		answer_unreadable(reply);
+		return true;
 	case ONCE_NEW:
 		break;
 	}
-	if (*caller->jti && once_seen(f, "jti", caller->jti)) {
-		answer_problem(reply, ANSWER_UNPROVED, "replayed",
-			       "This token has served an acting call.");
-		return true;
-	}
-	return false;
+	return answered_as_replayed(f, caller, reply);
 }
 
 /* Faults of a request that its shape does not show; answers and says true. */
@@ -187,12 +189,63 @@ static bool answered_as_wrong(struct flow *f, const json_t *body,
 		answer_problem(reply, ANSWER_INVALID, "evidence", "%s", fault);
 		return true;
 	}
-	if (evidence_is_busy(f->evidence)) {
-		answer_problem(reply, ANSWER_BUSY, "busy",
-			       "Too many requests are waiting to be recorded.");
-		return true;
-	}
-	return false;
+	return answer_if_busy(f, reply);
+}
+
+/*
+ * The plan that is undone and the leaf that armed it, for the connector: taking
+ * back what it placed needs nobody's signature there, as a grant's end does
+ * not.  Giving back what was taken away does: that adds power.
+ */
+static json_t *base_of(const json_t *original)
+{
+	const struct action *action =
+		action_find(json_text(original, "action", ""));
+	json_t *base;
+
+	if (!action || !action->grants)
+		return NULL;
+	base = json_object();
+	json_set_text(base, "plan", json_text(original, "planText", ""));
+	json_set_int(base, "armed", json_int(original, "armedLeaf", 0));
+	return base;
+}
+
+/* doc undoes what original did. */
+static void note_undone(json_t *doc, const struct caller *caller,
+			const json_t *original)
+{
+	json_set_text(doc, "rollbackOf", json_text(original, "id", ""));
+	json_set_text(doc, "undoesTask", json_text(original, "task", ""));
+	json_set_text(
+		doc, "undoesGrant",
+		json_text(json_object_get(original, "grant"), "id", NULL));
+	json_set_flag(doc, "restores",
+		      !json_text(original, "endedGrant", NULL));
+	json_set_new(doc, "base", base_of(original));
+	json_set_flag(doc, "ownRollback",
+		      !strcmp(json_text(original, "agent", ""), caller->name));
+}
+
+/* Giving back what one was lent is undoing the request that lent it: it takes
+ * nothing from anybody else. */
+static void note_given_back(struct flow *f, json_t *doc,
+			    const struct caller *caller)
+{
+	CLEANUP(json_put_p) json_t *original = NULL;
+	struct grant *g;
+
+	if (!action_takes_back_lent(action_find(json_text(doc, "action", ""))))
+		return;
+	g = grant_find_same(f, json_text(doc, "target", ""),
+			    json_text(doc, "resource", ""),
+			    json_object_get(doc, "parameters"));
+	if (!g || strcmp(json_text(grant_doc(g), "agent", ""), caller->name) ||
+	    store_get(evidence_reader(f->evidence), NOUN_REQUEST,
+		      json_text(g->doc, "request", ""), &original, NULL) < 0 ||
+	    json_object_in(original, "erased"))
+		return;
+	note_undone(doc, caller, original);
 }
 
 /* What is asked, word for word, inside one task. */
@@ -238,6 +291,24 @@ static bool joined(struct flow *f, const struct caller *caller,
 	return true;
 }
 
+/* What is signed is for minutes, and within the task, unless it says how long
+ * it is for. */
+static void set_default_ttl(const struct flow *f, const struct task *task,
+			    const json_t *body, json_t *doc)
+{
+	int64_t left_s = (task_window_ms(task) - clock_wall_ms()) / 1000 - 1;
+	int64_t ttl_s = mint_default_ttl_s(f, body);
+	CLEANUP(mem_free_p) char *text = NULL;
+
+	if (!ttl_s)
+		return;
+	if (left_s > 0 && left_s < ttl_s)
+		ttl_s = left_s;
+	text = clock_format_duration(ttl_s);
+	json_set_text(doc, "ttl", text);
+	json_set_int(doc, "ttlSeconds", ttl_s);
+}
+
 void flow_request_create(struct flow *f, const struct caller *caller,
 			 const struct acting *acting, const json_t *body,
 			 int64_t wait_ms, struct reply_to reply)
@@ -252,6 +323,8 @@ void flow_request_create(struct flow *f, const struct caller *caller,
 	    quota_rate_over(f, caller->name, reply))
 		return;
 	doc = request_doc_of(caller, body);
+	set_default_ttl(f, task, body, doc);
+	note_given_back(f, doc, caller);
 	note_asked(doc);
 	if (joined(f, caller, acting, doc, wait_ms, reply) ||
 	    quota_requests_over(f, caller->name, reply))
@@ -275,25 +348,6 @@ void flow_request_wait(struct flow *f, const struct caller *caller,
 
 /* ---- rollback ---- */
 
-/*
- * The plan that is undone and the leaf that armed it, for the connector: taking
- * back what it placed needs nobody's signature there, as a grant's end does
- * not.  Giving back what was taken away does: that adds power.
- */
-static json_t *base_of(const json_t *original)
-{
-	const struct action *action =
-		action_find(json_text(original, "action", ""));
-	json_t *base;
-
-	if (!action || !action->grants)
-		return NULL;
-	base = json_object();
-	json_set_text(base, "plan", json_text(original, "planText", ""));
-	json_set_int(base, "armed", json_int(original, "armedLeaf", 0));
-	return base;
-}
-
 static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 			    const json_t *body)
 {
@@ -315,16 +369,7 @@ static json_t *rollback_doc(const struct caller *caller, const json_t *original,
 	if (json_text(body, "ttl", NULL))
 		json_object_set(wanted, "ttl", json_object_get(body, "ttl"));
 	doc = request_doc_of(caller, wanted);
-	json_set_text(doc, "rollbackOf", json_text(original, "id", ""));
-	json_set_text(doc, "undoesTask", json_text(original, "task", ""));
-	json_set_text(
-		doc, "undoesGrant",
-		json_text(json_object_get(original, "grant"), "id", NULL));
-	json_set_flag(doc, "restores",
-		      !json_text(original, "endedGrant", NULL));
-	json_set_new(doc, "base", base_of(original));
-	json_set_flag(doc, "ownRollback",
-		      !strcmp(json_text(original, "agent", ""), caller->name));
+	note_undone(doc, caller, original);
 	return doc;
 }
 
@@ -399,6 +444,7 @@ void flow_explain(struct flow *f, const struct caller *caller,
 	    quota_rate_over(f, caller->name, reply))
 		return;
 	doc = request_doc_of(caller, body);
+	set_default_ttl(f, task, body, doc);
 	decide(f, task, doc, NULL, &d);
 	out = json_object();
 	json_set_text(out, "route", route_name(d.route));

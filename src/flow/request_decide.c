@@ -7,6 +7,10 @@
 
 enum {
 	DEFAULT_APPROVAL_S = 4 * 3600,
+	VOUCHERS_FEW = 256,
+	/* Bytes of a part of a decision's leaf, with room for what is noted
+	 * in the document until the leaf is built. */
+	DECISION_MAX = EVIDENCE_PAYLOAD_MAX - 192 * 1024,
 };
 
 /* ---- the decision's leaf ---- */
@@ -24,6 +28,7 @@ static json_t *policy_ids(const json_t *decision)
 
 static json_t *decision_fields(const struct request *r, const struct decided *d)
 {
+	static const char *const cut[] = { "policiesCut" };
 	json_t *fields = json_object();
 
 	json_set_text(fields, "action", json_text(r->doc, "action", ""));
@@ -38,8 +43,53 @@ static json_t *decision_fields(const struct request *r, const struct decided *d)
 	json_set_text(fields, "rollbackOf",
 		      json_text(r->doc, "rollbackOf", NULL));
 	json_set_new(fields, "policies", policy_ids(d->decision));
+	json_pick(fields, d->decision, cut, ARRAY_LEN(cut));
 	json_object_set(fields, "tier", json_object_get(r->doc, "tier"));
 	return fields;
+}
+
+/*
+ * Of a plan that concerns very many, who they are may be more than the log
+ * holds, though the plan itself is not.  What comes before a plan is as small
+ * as the call, but for those who vouch.
+ */
+static bool may_be_large(const struct request *r)
+{
+	const char *subject = json_text(r->doc, "subject", "");
+
+	return json_object_get(r->doc, "found") ||
+	       json_object_size(vouchers_of(r->flow, subject)) > VOUCHERS_FEW;
+}
+
+static size_t size_of(const json_t *value)
+{
+	return json_dumpb(value, NULL, 0, JSON_COMPACT);
+}
+
+static bool is_too_large(const struct request *r, const struct decided *d)
+{
+	CLEANUP(json_put_p) json_t *asked = NULL;
+	CLEANUP(json_put_p) json_t *facts = NULL;
+
+	if (!may_be_large(r))
+		return false;
+	asked = request_view(r->doc);
+	json_object_set(asked, "decision", d->decision);
+	facts = replay_facts(r->flow, d);
+	return size_of(asked) > DECISION_MAX || size_of(facts) > DECISION_MAX;
+}
+
+/* Nothing of it is in the log yet, and nothing of it will be. */
+bool request_refuse_large(struct request *r, const struct decided *d)
+{
+	if (!is_too_large(r, d))
+		return false;
+	if (r->state == REQUEST_WAITING)
+		request_step(r, REQUEST_EVENT_PLAN_AGAIN);
+	request_close(r, REQUEST_EVENT_GIVE_UP, "too-large",
+		      "It concerns more people than can be recorded with one "
+		      "decision. Ask for something that concerns fewer.");
+	return true;
 }
 
 /* Two private parts: what was asked and planned, and the facts decided on. */
@@ -83,8 +133,11 @@ void request_keep_decision(struct request *r, const struct decided *d)
 
 void request_deny(struct request *r, const struct decided *d)
 {
-	struct evidence_txn *t = evidence_begin(r->flow->evidence);
+	struct evidence_txn *t;
 
+	if (request_refuse_large(r, d))
+		return;
+	t = evidence_begin(r->flow->evidence);
 	request_step(r, REQUEST_EVENT_DENY);
 	loop_timer_end(r->expiry);
 	r->expiry = NULL;
@@ -97,12 +150,15 @@ void request_deny(struct request *r, const struct decided *d)
 
 void request_advise(struct request *r, const struct decided *d)
 {
-	struct evidence_txn *t = evidence_begin(r->flow->evidence);
+	struct evidence_txn *t;
 	struct decided execute;
 	const struct task *task =
 		task_find(r->flow, json_text(r->doc, "task", ""));
 	CLEANUP(json_put_p) json_t *as_execute = json_copy(r->doc);
 
+	if (request_refuse_large(r, d))
+		return;
+	t = evidence_begin(r->flow->evidence);
 	request_step(r, REQUEST_EVENT_ADVISE);
 	request_keep_decision(r, d);
 	/* What carrying it out would take, so that a human can judge. */
@@ -190,10 +246,13 @@ static void set_waiting_for(struct request *r, const struct decided *d)
 
 void request_ask_people(struct request *r, const struct decided *d)
 {
-	struct evidence_txn *t = evidence_begin(r->flow->evidence);
+	struct evidence_txn *t;
 	const struct task *task =
 		task_find(r->flow, json_text(r->doc, "task", ""));
 
+	if (request_refuse_large(r, d))
+		return;
+	t = evidence_begin(r->flow->evidence);
 	if (r->state != REQUEST_WAITING)
 		request_step(r, REQUEST_EVENT_ASK_PEOPLE);
 	request_keep_decision(r, d);

@@ -71,6 +71,14 @@ static bool wants_witnesses(const struct request *r)
 	       strcmp(request_purpose(r), "end") != 0;
 }
 
+bool request_lends(const struct request *r)
+{
+	const struct action *action =
+		action_find(json_text(r->doc, "action", NULL));
+
+	return action && action->lends;
+}
+
 static void start_effect(struct request *r, uint64_t armed)
 {
 	struct effect_order order = {
@@ -80,6 +88,7 @@ static void start_effect(struct request *r, uint64_t armed)
 		.base = json_object_in(r->doc, "base"),
 		.armed = armed,
 		.witnessed = wants_witnesses(r),
+		.lends = request_lends(r),
 		.fault = late_fault,
 		.done = effect_over,
 		.cookie = r,
@@ -110,10 +119,14 @@ static void count_act(struct request *r, struct evidence_txn *t,
 	json_set_flag(counted, "reversible",
 		      json_flag(json_object_get(d->facts, "context"),
 				"reversible", false));
+	if (task_chain(task))
+		json_object_set(counted, "chain",
+				(json_t *)(uintptr_t)task_chain(task));
 	json_set_new(r->doc, "counted", counted);
 	meter_count(r->flow, r->doc);
 	if (!json_has_text(touched, class.plane))
 		json_array_append_new(touched, json_string(class.plane));
+	delegation_touch(task, &class, t);
 	evidence_put(t, NOUN_TASK, task->id, task->doc);
 }
 
@@ -280,6 +293,7 @@ static void record_outcome(struct request *r, enum request_event event,
 		request_leave_place(r);
 	request_put(r, t);
 	evidence_commit(t, request_told, r);
+	secret_settle(r);
 	if (r->to_read)
 		grant_end(map_get(f->grants, r->to_read),
 			  "its outcome was resolved by a human");
@@ -336,6 +350,7 @@ static void effect_over(void *cookie, const struct effect_result *result)
 	struct request *r = cookie;
 
 	r->busy = false;
+	r->secret = result->secret;
 	switch (result->end) {
 	case EFFECT_APPLIED:
 	case EFFECT_DIFFERS:

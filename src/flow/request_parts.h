@@ -14,6 +14,8 @@ enum {
 
 /* A request with this document, in state planning. */
 struct request *request_new(struct flow *f, json_t *owned_doc);
+/* Puts a new one among those of its task. */
+void request_enter_task(struct request *r);
 /* A transaction for it. */
 struct evidence_txn *request_begin(struct request *r);
 /* Whose data the private parts of its leaves are; owned. */
@@ -43,6 +45,9 @@ void request_leave_place(struct request *r);
 void request_keep_decision(struct request *r, const struct decided *d);
 void request_decision_leaf(struct request *r, struct evidence_txn *t,
 			   const struct decided *d);
+/* Ends r as failed, "too-large", if the leaf of this decision could not be
+ * built; false if it can. */
+bool request_refuse_large(struct request *r, const struct decided *d);
 /* What routes lead to: each records the decision and tells. */
 void request_deny(struct request *r, const struct decided *d);
 void request_advise(struct request *r, const struct decided *d);
@@ -59,7 +64,24 @@ void request_looked_up(struct request *r);
 /* Goes on with what stopped halfway, once its target is there; a timer. */
 void request_resume(void *cookie);
 
+/* Nothing can be had of the target or the log now: denied, with when to come
+ * again. */
+void request_unavailable(struct request *r, const char *detail);
+
+/* ---- request_read.c ---- */
+
+/* Whether doc asks for something that tells and changes nothing. */
+bool request_reads(const json_t *doc);
+/* Notes whose data the account is that is asked about: "human:NAME" or
+ * "agent:NAME", where the inventory knows. */
+void request_note_concerned(struct request *r, const char *account);
+/* Asks t, decides on what it says and tells it; r is busy. */
+void request_ask_target(struct request *r, const struct target *t);
+
 /* ---- request_effect.c ---- */
+
+/* Whether it asks for something that is lent. */
+bool request_lends(const struct request *r);
 
 /* "request", or "end" for taking back what a request placed. */
 const char *request_purpose(const struct request *r);

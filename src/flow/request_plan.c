@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/point.h"
 #include "govern/plan.h"
 
 enum {
@@ -47,14 +48,14 @@ static void make_plan(struct request *r, int64_t ttl_s,
 		.purpose = request_purpose(r),
 		.request = r->id,
 		.agent = json_text(r->doc, "agent", ""),
+		.chain = task_chain(task),
 		.task = task->id,
 		.class_digest = json_text(task->doc, "classDigest", ""),
 		.intent = intent_digest,
 		.action = json_text(r->doc, "action", ""),
 		.target = target_name,
 		.target_digest = target_digest,
-		.connector_build =
-			target ? connector_build(target->connector) : "",
+		.connector_build = target ? point_build(target) : "",
 		.tier = class.tier,
 		.recommend =
 			!strcmp(json_text(r->doc, "mode", ""), "recommend"),
@@ -124,7 +125,6 @@ static void join_grant(struct request *r, struct grant *g,
 	evidence_commit(t, request_told, r);
 }
 
-static void request_unavailable(struct request *r, const char *detail);
 static bool may_try_again(struct request *r);
 static void try_again(struct request *r);
 
@@ -134,6 +134,8 @@ static void go(struct request *r, const struct decided *d)
 	struct grant *g = held_already(r);
 	const char *fault = arming_fault(r->flow);
 
+	if (request_refuse_large(r, d))
+		return;
 	if (fault)
 		request_unavailable(r, fault);
 	else if (g)
@@ -225,7 +227,7 @@ static void void_approvals(struct request *r)
 	json_set_new(r->doc, "signatures", json_array());
 }
 
-static void request_unavailable(struct request *r, const char *detail)
+void request_unavailable(struct request *r, const char *detail)
 {
 	struct decided d = { .route = ROUTE_DENY };
 
@@ -397,12 +399,21 @@ static json_t *plan_params(const struct request *r)
 					       "parameters" };
 
 	json_pick(params, r->doc, members, ARRAY_LEN(members));
+	/* What is lent has a name that follows from the request. */
+	if (request_lends(r)) {
+		json_t *parameters = json_object();
+
+		json_object_update(parameters,
+				   json_object_get(r->doc, "parameters"));
+		json_set_text(parameters, "request", r->id);
+		json_set_new(params, "parameters", parameters);
+	}
 	return params;
 }
 
 void request_plan(struct request *r)
 {
-	const struct target *t =
+	struct target *t =
 		map_get(r->flow->targets, json_text(r->doc, "target", ""));
 	const char *fault = arming_fault(r->flow);
 
@@ -419,8 +430,12 @@ void request_plan(struct request *r)
 		lookup_run(r);
 		return;
 	}
-	connector_call(t->connector, CONNECT_PLAN, plan_params(r),
-		       CONNECTOR_NORMAL, 0, plan_done, r);
+	if (request_reads(r->doc)) {
+		request_ask_target(r, t);
+		return;
+	}
+	point_call(t, CONNECT_PLAN, plan_params(r), CONNECTOR_NORMAL, 0,
+		   plan_done, r);
 }
 
 void request_looked_up(struct request *r)

@@ -11,15 +11,22 @@
 
 /* ---- approving ---- */
 
-/* Whether step-up is shown, or the class lets software keys stand for it. */
+/* Whether step-up is shown, or the class lets software keys stand for it, and
+ * those of the tasks above, too. */
 static bool steps_up(const struct flow *f, const struct task *task,
 		     bool step_up)
 {
-	const json_t *class = inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
-					     json_text(task->doc, "class", ""));
+	while (task && !step_up) {
+		const json_t *class =
+			inventory_spec(f->inventory, MANIFEST_TASK_CLASS,
+				       json_text(task->doc, "class", ""));
 
-	return step_up || (json_flag(class, "softwareKeys", false) &&
-			   json_flag(task->doc, "softwareKeys", true));
+		if (!json_flag(class, "softwareKeys", false) ||
+		    !json_flag(task->doc, "softwareKeys", true))
+			return false;
+		task = task_parent(task);
+	}
+	return true;
 }
 
 /* A signature that policy is asked about. */
@@ -349,9 +356,7 @@ void flow_sign(struct flow *f, const char *id, const json_t *signed_form,
 		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
 			       "No such request is waiting.");
 	else if (r->state != REQUEST_WAITING)
-		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
-			       "The request is '%s'.",
-			       request_state_name(r->state));
+		answer_not_waiting(reply, request_state_name(r->state));
 	else if (is_unfit(f, r, &s, &unfit))
 		refuse_signature(f, r, &s, &unfit, reply);
 	else if (!strcmp(json_text(s.body, "decision", ""), "approve"))

@@ -23,6 +23,7 @@ enum {
 	MINUTE_MS = 60 * 1000,
 	DROPPED_MAX = 256, /* expired ones that are dropped at a time */
 	SEEN_MAX = 32,	   /* signals that a decision lists */
+	BEATS_MAX = 8192,  /* detectors that a leaf of heartbeats names */
 	LOOK_SOON_MS = 10,
 	LOOK_AGAIN_MS = 200,
 	LOOKED_AT_MAX = 64, /* requests in one turn */
@@ -538,10 +539,7 @@ static void signal_arrived(struct flow *f, const struct statement *s,
 				    SIGNALS_OF_ONE)
 		quota_refuse(f, s->human, 60,
 			     "This detector has too many live signals.", reply);
-	else if (evidence_is_busy(f->evidence))
-		answer_problem(reply, ANSWER_BUSY, "busy",
-			       "Too much is waiting to be recorded.");
-	else
+	else if (!answer_if_busy(f, reply))
 		take_signal(f, s, doc, reply);
 }
 
@@ -551,6 +549,7 @@ static void beat_arrived(struct flow *f, const struct statement *s,
 			 struct reply_to reply)
 {
 	json_t *known = detector_of(f, s->human);
+	const char *who = s->human;
 	int64_t at_ms = 0;
 	json_t *body;
 
@@ -562,7 +561,11 @@ static void beat_arrived(struct flow *f, const struct statement *s,
 	}
 	json_set_int(known, "beatMs", at_ms);
 	hear(f, s);
-	json_set_int(f->beats, s->human, json_int(f->beats, s->human, 0) + 1);
+	/* The leaf has room for so many; the others are counted as one. */
+	if (!json_object_get(f->beats, who) &&
+	    json_object_size(f->beats) >= BEATS_MAX)
+		who = "*";
+	json_set_int(f->beats, who, json_int(f->beats, who, 0) + 1);
 	body = json_object();
 	json_set_text(body, "detector", s->human);
 	json_set_time(body, "heard", json_int(known, "heardMs", 0));

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "flow/state.h"
+#include "govern/cited.h"
 
 enum {
 	SCAN_STEP = 128,       /* leaves looked at in one turn */
@@ -89,6 +90,8 @@ static const char *leaf_fault(const json_t *leaf)
 
 	if (!strcmp(action, "OpenTask"))
 		return "a task that was refused, not a request";
+	if (!strcmp(action, "Delegate"))
+		return "a delegation, not a request";
 	if (!strcmp(action, "Approve"))
 		return "a signature that was not taken, not a request";
 	return NULL;
@@ -103,6 +106,8 @@ static const char *facts_fault(const json_t *leaf, const json_t *facts)
 		return "it was not decided on facts";
 	if (!json_text(facts, "inventory", NULL))
 		return "its facts were kept before they could be replayed";
+	if (cited_is_cut(leaf, "policies"))
+		return "more policies decided it than its leaf lists";
 	json_array_foreach(json_object_get(leaf, "policies"), at, id) {
 		if (!strncmp(json_string_value(id), "ctn_", 4))
 			return "a containment decided it";
@@ -157,6 +162,20 @@ static void add_lacks(json_t *now, const json_t *lacks)
 	json_set_text(now, "cause", "evidence");
 }
 
+/* What only reads nobody can sign. */
+static void deny_unsignable(json_t *now, const json_t *facts)
+{
+	const struct action *action =
+		action_find(json_text(facts, "action", NULL));
+
+	if (!action || !action->reads ||
+	    strcmp(json_text(now, "route", ""), "approval") != 0)
+		return;
+	json_set_text(now, "route", "deny");
+	json_set_text(now, "decision", "deny");
+	json_set_text(now, "cause", "policy");
+}
+
 static json_t *then_of(const json_t *leaf)
 {
 	static const char *const members[] = { "route", "policies", "cause",
@@ -197,6 +216,7 @@ static json_t *replay(struct replaying *p, uint64_t index, const json_t *leaf,
 	if (r < 0)
 		json_set_text(now, "why", error_message());
 	add_lacks(now, json_object_get(facts, "lacks"));
+	deny_unsignable(now, facts);
 	*ret_changed = differs(facts, now, json_text(leaf, "route", "deny"));
 	json_object_del(now, "was");
 	json_object_del(now, "changed");

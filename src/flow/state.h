@@ -22,14 +22,17 @@ struct transfers;
 struct target {
 	struct flow *flow;
 	char *name;
-	struct connector *connector;
-	struct connector *reader; /* it only reads back; NULL for none */
-	bool drilling;		  /* one drill at a time */
-	unsigned ends;		  /* of grants, under way */
-	struct grant *first_end;  /* the others wait in line */
+	struct connector *connector; /* NULL for none: see issues */
+	struct connector *reader;    /* it only reads back; NULL for none */
+	bool issues; /* this program changes it, its connector reads: point.h */
+	bool drilling;		 /* one drill at a time */
+	int64_t drill_again_ms;	 /* boot clock: not before, by itself */
+	unsigned ends;		 /* of grants, under way */
+	struct grant *first_end; /* the others wait in line */
 	struct grant **last_end;
-	bool up;
-	char why[160]; /* why it is down */
+	bool up;       /* changes can be made */
+	char why[256]; /* why its connector is down */
+	char reader_why[256];
 };
 
 struct waiter {
@@ -44,12 +47,17 @@ struct task {
 	struct flow *flow;
 	char id[40];
 	json_t *doc;
-	struct loop_timer *expiry; /* NULL once it has fired */
-	struct waiter *waiters;	   /* for its end */
+	struct loop_timer *expiry;   /* NULL once it has fired */
+	struct loop_timer *lease;    /* NULL without one */
+	struct waiter *waiters;	     /* for its end */
+	struct gathering *gathering; /* of what came of it, or NULL */
 };
 
 struct request {
 	struct flow *flow;
+	struct asking_task *of;	  /* its task */
+	struct request *next_of;  /* of the same task */
+	struct request **link_of; /* what points to it in there */
 	char id[40];
 	json_t *doc;
 	enum request_state state;
@@ -74,6 +82,14 @@ struct request {
 	bool cancelled; /* to be withdrawn as soon as it is not busy */
 	const char *cancelled_why; /* static */
 	bool untaken;		   /* loaded, and not yet taken up again */
+	json_t *secret; /* of what it lent, until its grant has it; wiped */
+};
+
+/* A task and its requests; lives as long as there is one in memory. */
+struct asking_task {
+	struct request *first;
+	size_t open; /* that have not ended */
+	char task[40];
 };
 
 /* A task and the grants it holds or held; lives as long as it has any. */
@@ -81,7 +97,8 @@ struct holding {
 	struct grant **grants; /* owned array of borrowed */
 	size_t count;
 	size_t capacity;
-	char *agent; /* owned */
+	size_t standing; /* those it still holds, or whose end it waits for */
+	char *agent;	 /* owned */
 	char task[40];
 };
 
@@ -97,9 +114,14 @@ struct grant {
 	struct loop_timer *timer; /* next end or retry; NULL if none */
 	struct grant_hold {
 		struct holding *by;
+		size_t at;	/* in the other's array */
 		bool ended;	/* it held it once; its end is awaited */
+		bool standing;	/* counted by the other */
 	} * holds;		/* owned */
 	struct grant *next_end; /* in the line of its target */
+	char *lent;		/* what a task has once; owned, or NULL */
+	struct secret *secret;	/* of what was lent; NULL: nothing waits */
+	struct sample *sample;	/* of what is done with it, or NULL */
 	unsigned hold_count;
 	unsigned backoff_ms;
 	uint64_t put;	 /* evidence_committed() when it was last put */
@@ -113,6 +135,9 @@ struct grant {
 struct flow {
 	struct loop *loop;
 	struct evidence *evidence;
+	struct mint *mint;     /* mint.h */
+	struct issued *issued; /* the same */
+	json_t *shown; /* id of an ended credential -> when it is news again */
 	char *origin;
 	char *audience;
 	char *folder; /* of the data, or NULL */
@@ -130,7 +155,7 @@ struct flow {
 	struct replaying *replaying;	    /* past decisions, or NULL */
 	bool bootstrap_over; /* two administrators have been there once */
 	struct trust *trust;
-	struct svid_cache *svids;
+	struct token_cache *tokens; /* SVIDs and OIDC tokens found valid */
 	struct loop_timer *tick;
 	struct loop_timer *freeze; /* of what was contained at the start */
 	struct reading *readings;  /* that have not been answered */
@@ -154,7 +179,9 @@ struct flow {
 	struct map *grants;	  /* not ended */
 	struct map *places;	  /* what a grant places -> grant */
 	struct map *holdings;	  /* task -> holding */
+	struct map *asking;	  /* task -> asking_task */
 	struct map *unfolded;	  /* grants with a document */
+	struct map *secrets;	  /* request -> grant whose secret waits */
 	struct map *inflight;	  /* place -> request that changes it now */
 	struct map *changes;	  /* waiting for signatures: json_t */
 	struct map *activations;  /* the same, by bundle: json_t */
@@ -191,8 +218,16 @@ PRINTF_LIKE(4, 5)
 void answer_problem(struct reply_to reply, enum answer_kind kind,
 		    const char *code, const char *format, ...);
 
+/* For who would sign what is not, or no longer, to be signed. */
+void answer_not_waiting(struct reply_to reply, const char *state);
+
 /* For who still waits when the authority closes. */
 void answer_closing(struct reply_to reply);
+/* Where nothing new is taken just now: says why and returns true.  The first
+ * for a full disk, a keeper that does not sign, witnesses; the second for load
+ * as well. */
+bool answer_if_degraded(struct flow *f, struct reply_to reply);
+bool answer_if_busy(struct flow *f, struct reply_to reply);
 
 /* Commits t, then answers. */
 void commit_answer(struct flow *f, struct evidence_txn *t,
@@ -214,7 +249,12 @@ void leaf_note(json_t *doc, const char *name, const struct leaf_ref *leaf);
 
 /* ---- once.c: idempotency keys, nonces, token ids ---- */
 
-enum once { ONCE_NEW, ONCE_AGAIN, ONCE_OTHER };
+enum once {
+	ONCE_NEW,
+	ONCE_AGAIN,
+	ONCE_OTHER,
+	ONCE_UNKNOWN, /* the database cannot be read: answer_unreadable() */
+};
 
 /* What a key stands for.  ret_about: owned, set on ONCE_AGAIN. */
 enum once once_key(struct flow *f, const struct caller *caller,
@@ -226,8 +266,20 @@ void once_hold(struct flow *f, const struct caller *caller,
 void once_key_put(struct flow *f, struct evidence_txn *t,
 		  const struct caller *caller, const struct acting *acting,
 		  const char *about);
-/* True if value has served in scope; the caller then refuses. */
-bool once_seen(struct flow *f, const char *scope, const char *value);
+enum seen {
+	SEEN_NEVER,
+	SEEN_BEFORE,
+	SEEN_UNKNOWN, /* the database cannot be read: answer_unreadable() */
+};
+
+/* Whether value has served in scope; unless never, the caller refuses. */
+enum seen once_seen(struct flow *f, const char *scope, const char *value);
+/* Answers that the token of a call has served, or that nobody can tell just
+ * now; false if it has not served, or serves more than once. */
+bool answered_as_replayed(struct flow *f, const struct caller *caller,
+			  struct reply_to reply);
+/* Answers that the database cannot be read. */
+void answer_unreadable(struct reply_to reply);
 void once_seen_put(struct flow *f, struct evidence_txn *t, const char *scope,
 		   const char *value, int64_t expires_ms);
 /* Forgets what is old. */
@@ -271,12 +323,72 @@ void task_end(struct task *t, const char *how);
 json_t *task_view(const json_t *doc);
 void task_free(struct task *t);
 
+/* ---- delegate.c: tasks that agents hand to each other ---- */
+
+/*
+ * The agents above a task: element 0 is the agent of the task that a person's
+ * class let somebody open, the last one delegated this task; its own agent is
+ * not in it.  Borrowed array of names, NULL if nobody is above.  `act` of a
+ * token nests the other way round (RFC 8693, 4.1): its outermost object is the
+ * task's own agent, within it the last element, and so on down to element 0.
+ */
+const json_t *task_chain(const struct task *t);
+/* The task that it came from; NULL without one, or if that is over. */
+struct task *task_parent(const struct task *t);
+/* When the tasks above are over, INT64_MAX if there are none. */
+int64_t delegation_window_ms(const struct task *t);
+/* Why a task above keeps it from carrying a request, or NULL. */
+const char *delegation_fault(const struct task *t, int64_t now_ms);
+/* It is of the class of the task that it came from: who may open tasks of that
+ * is asked of that one's agent. */
+bool delegation_is_within_class(const struct task *t);
+/* The task, or one that it came from, is of this agent or has this id. */
+bool delegation_concerns(const struct task *t, const char *agent,
+			 const char *id);
+/* Ends what it has delegated, the deepest first. */
+void delegation_end(struct task *t, const char *how);
+bool delegation_has_open(const struct task *t);
+/* What t has delegated and is not over, the deepest first, and t itself; owned
+ * array of borrowed. */
+struct task **delegation_tree(struct task *t, size_t *ret_count);
+/* Whether each task above may do this, too. */
+bool delegation_covers(const struct task *t, const struct action *action,
+		       const char *target, const struct classification *of);
+/* The tier that counts for a request of t on something of this tier: the
+ * highest that has been armed by any task it shares a root with. */
+int delegation_tier(const struct task *t, int tier);
+/* Notes what t has armed where delegation_tier() looks, and puts documents
+ * other than t's own into txn. */
+void delegation_touch(struct task *t, const struct classification *of,
+		      struct evidence_txn *txn);
+/* Facts of the chain, and planes that its tasks have touched with plane. */
+void delegation_facts(const struct task *t, const char *plane, int64_t now_ms,
+		      struct facts *ret);
+/* Adds the owners of the agents above and of their classes. */
+void delegation_bar(const struct task *t, json_t *barred);
+
+/* ---- lease.c ---- */
+
+/* Runs the lease of a task anew, if it has one. */
+void lease_run(struct task *t);
+void lease_end(struct task *t);
+
+/* ---- return.c ---- */
+
+/* Whether what came of an ending task stands in its document ("return"); if
+ * not, it is put together, and task_settle() is called when it is there. */
+bool return_is_ready(struct task *t);
+
 /* The document of a request that caller asks for by body; owned. */
 json_t *request_doc_of(const struct caller *caller, const json_t *body);
 
 /* ---- request.c, decide.c ---- */
 
 struct request *request_find(struct flow *f, const char *id);
+/* Requests of a task that have not ended. */
+size_t requests_open_of(const struct flow *f, const char *task);
+/* Withdraws them; why: static text. */
+void requests_withdraw_of(struct flow *f, const char *task, const char *why);
 void request_load(struct flow *f, json_t *doc);
 json_t *request_view(const json_t *doc);
 json_t *request_agent_view(const json_t *doc);
@@ -318,6 +430,12 @@ struct decided {
 };
 void decided_clear(struct decided *d);
 
+/* The member "decision" of a denial by these policies (ids); owned. */
+json_t *decision_denied(const struct flow *f, const json_t *policies);
+/* Says of a denial that a ttl of at most so many seconds would help, and why;
+ * adds to its "requires". */
+void decision_offer_ttl(json_t *decision, int64_t longest_s, const char *why);
+
 /*
  * Decides doc on fresh facts.
  *
@@ -353,13 +471,17 @@ void vouchers_tick(struct flow *f, int64_t now_ms);
 /* ---- meter.c: counters in a window ---- */
 
 /* Counts the request of doc as its member "counted" says: {"atMs", "plane",
- * "reversible"}. */
+ * "reversible", "chain"?: the agents above}. */
 void meter_count(struct flow *f, const json_t *doc);
 /* Counts what the last 24 hours left in the database. */
 MUST_USE int meters_load(struct flow *f);
 void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 		const struct action *action, bool reversible, const char *plane,
 		struct facts *ret);
+/* Raises counters to those of the agents above, whose acts these are, too. */
+void meter_read_above(struct flow *f, const json_t *chain,
+		      const struct action *action, const char *plane,
+		      struct facts *ret);
 void meters_free(struct map *meters);
 
 /* ---- effect.c: armed leaf -> signed -> applied -> read back ---- */
@@ -379,6 +501,9 @@ struct effect_result {
 	const char *reason; /* one word */
 	const char *detail;
 	json_t *observed; /* borrowed; NULL if nothing was read */
+	/* What the target tells who uses what it lends.  Owned by whom it is
+	 * told, who ends it by json_wipe(); NULL unless the order lends. */
+	json_t *secret;
 };
 
 struct effect_order {
@@ -389,6 +514,7 @@ struct effect_order {
 	uint64_t armed;		  /* index of the armed leaf */
 	bool first;		  /* ends go first */
 	bool witnessed; /* not before witnesses have cosigned the armed leaf */
+	bool lends;	/* a secret is wanted with the result */
 	/* Asked once more before it is sent: NULL to go on, else why not. */
 	const char *(*fault)(void *cookie);
 	void (*done)(void *cookie, const struct effect_result *result);
@@ -430,9 +556,18 @@ void notice_escalate(struct request *r, struct evidence_txn *t,
 void notice_grant(struct grant *g, struct evidence_txn *t);
 void notice_contained(struct flow *f, struct evidence_txn *t,
 		      const json_t *containment);
+/* A credential was shown after its end. */
+void notice_shown(struct flow *f, struct evidence_txn *t,
+		  const json_t *credential);
 /* Break-glass waits, is in force or was revoked, as its document says. */
 void notice_exception(struct flow *f, struct evidence_txn *t,
 		      const json_t *exception);
+/* A change has its first signature and needs more. */
+void notice_change_waiting(struct flow *f, struct evidence_txn *t,
+			   const json_t *change);
+/* What a change lets go ("leaving") is about to be removed. */
+void notice_change_removed(struct flow *f, struct evidence_txn *t,
+			   const json_t *change);
 /* What was told of agents' expiry, from the settings; looks for more of it. */
 void notice_load(struct flow *f, const json_t *doc);
 void notices_tick(struct flow *f, int64_t now_ms);
@@ -453,6 +588,37 @@ void lookup_cancel(struct request *r);
 void lookup_kinds(const json_t *doc, json_t *kinds);
 /* What was looked up in vain, and why; owned, "" if nothing was. */
 char *lookup_words(const json_t *doc);
+
+/* ---- secret.c: what is lent, until it is handed out ---- */
+
+/* A secret in memory; it is wiped with this. */
+struct secret;
+void secret_free(struct secret *secret);
+/* The outcome of r was recorded: its grant gets its secret, or ends if that is
+ * lost; what an earlier request of the task was lent for the same ends. */
+void secret_settle(struct request *r);
+/* A grant was loaded: if something was lent and never delivered, its secret is
+ * lost, and it ends. */
+void secret_loaded(struct grant *g);
+
+/* ---- sample.c: what is seen of a credential while it is lent ---- */
+
+struct sample;
+/* g was placed or loaded: if it lends, and its target has a connector, that is
+ * asked now and then. */
+void sample_begin(struct grant *g);
+/* g ends: what was seen is put into its document, as "sampled": {"last",
+ * "deeds"}; its caller writes that. */
+void sample_end(struct grant *g);
+void sample_free(struct sample *s);
+
+/* What its target knows the borrower of a grant by; owned, NULL for none. */
+char *lent_account(const json_t *grant);
+/* Counts a deed of CONNECT_ACTIVITY in an array of rows {"command", "source",
+ * "first", "last", "count"}, one a kind; a kind beyond max is passed over. */
+void deed_count(json_t *kinds, const json_t *deed, size_t max);
+/* Whether an answer to CONNECT_ACTIVITY is of records that stay. */
+bool activity_is_of_log(const json_t *activity);
 
 /* ---- grant.c ---- */
 
@@ -485,6 +651,10 @@ void grant_load(struct flow *f, json_t *doc);
 /* Drops the holds of a task (or all, task NULL) and ends what nobody holds. */
 void grants_release(struct flow *f, const char *task, const char *why);
 void grant_release(struct grant *g, const char *task, const char *why);
+/* g was lent to a task: what the task had of the same before is released. */
+void grants_replaced(struct grant *g, const char *task);
+/* Writes its document, which grant_doc() gave. */
+void grant_put(struct grant *g, struct evidence_txn *t);
 /* The effect was undone by a request. */
 void grant_gone(struct grant *g, struct evidence_txn *t, const char *why);
 json_t *grant_view(const json_t *doc);
@@ -555,8 +725,9 @@ json_t *exception_for(struct flow *f, const char *task, int tier,
 		      int64_t now_ms);
 void exceptions_tick(struct flow *f, int64_t now_ms);
 json_t *exception_view(const json_t *doc);
-/* Ids of the requests that were decided under it, for who reviews it; owned. */
-json_t *exception_uses(const struct flow *f, const json_t *doc);
+/* Adds "uses" to what is shown of an exception: ids of the requests it was used
+ * for, the first of them; "usesMore" if there are others. */
+void exception_show_uses(const struct flow *f, json_t *shown);
 
 /* ---- escalate.c: silence of a group that is asked ---- */
 

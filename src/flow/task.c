@@ -8,11 +8,16 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/state.h"
+#include "flow/task_parts.h"
+#include "govern/cited.h"
 
 enum {
 	WAIT_END_MS = 30 * 1000,
-	TAKE_UP_MS = 50, /* between looks for a log with room */
+	TAKE_UP_MS = 50,	/* between looks for a log with room */
+	DENIAL_MAX = 64 * 1024, /* bytes of one that is told again */
+	CITED_MAX = 2 * 1024,	/* bytes of policies that a leaf lists */
+	KEPT_MAX = EVIDENCE_PAYLOAD_MAX - 64 * 1024, /* bytes of a task */
+	LIST_MAX = 128 * 1024, /* bytes of a list in one that is larger */
 };
 
 struct task *task_find(struct flow *f, const char *id)
@@ -30,7 +35,7 @@ bool task_is_open(const struct task *t)
 	return !strcmp(state_of(t), "open");
 }
 
-int64_t task_window_ms(const struct task *t)
+static int64_t own_window_ms(const struct task *t)
 {
 	const json_t *class =
 		inventory_spec(t->flow->inventory, MANIFEST_TASK_CLASS,
@@ -47,11 +52,20 @@ int64_t task_window_ms(const struct task *t)
 						 : until;
 }
 
+int64_t task_window_ms(const struct task *t)
+{
+	int64_t own_ms = own_window_ms(t);
+	int64_t above_ms = delegation_window_ms(t);
+
+	return own_ms < above_ms ? own_ms : above_ms;
+}
+
 const char *task_fault(const struct task *t, int64_t now_ms)
 {
 	const struct flow *f = t->flow;
 	const char *agent = json_text(t->doc, "agent", "");
 	const json_t *class;
+	const char *fault;
 
 	if (is_contained(f, agent, t->id))
 		return "the agent or its task is contained";
@@ -65,9 +79,11 @@ const char *task_fault(const struct task *t, int64_t now_ms)
 		return "the task's class is gone";
 	if (strcmp(json_text(class, "status", "active"), "active") != 0)
 		return "the task's class is not active any more";
-	if (!json_has_text(json_object_get(class, "openers"), agent))
+	if (!json_has_text(json_object_get(class, "openers"), agent) &&
+	    !delegation_is_within_class(t))
 		return "the agent may not open tasks of this class any more";
-	return inventory_agent_fault(f->inventory, agent, now_ms);
+	fault = inventory_agent_fault(f->inventory, agent, now_ms);
+	return fault ? fault : delegation_fault(t, now_ms);
 }
 
 bool task_needs_witnesses(const struct task *t)
@@ -76,8 +92,11 @@ bool task_needs_witnesses(const struct task *t)
 		inventory_spec(t->flow->inventory, MANIFEST_TASK_CLASS,
 			       json_text(t->doc, "class", ""));
 
+	const struct task *parent = task_parent(t);
+
 	return !strcmp(json_text(t->doc, "requiresReceipt", ""), "witnessed") ||
-	       !strcmp(json_text(class, "requiresReceipt", ""), "witnessed");
+	       !strcmp(json_text(class, "requiresReceipt", ""), "witnessed") ||
+	       (parent && task_needs_witnesses(parent));
 }
 
 void task_as_ask(const struct task *t, struct ask_task *ret)
@@ -94,9 +113,11 @@ void task_as_ask(const struct task *t, struct ask_task *ret)
 json_t *task_view(const json_t *doc)
 {
 	static const char *const members[] = {
-		"id",	    "agent",   "class",	   "intent",  "targets",
-		"planes",   "state",   "opened",   "expires", "ended",
-		"endedHow", "records", "evidence", "erased"
+		"id",	    "agent",	"class",    "intent",  "targets",
+		"planes",   "state",	"opened",   "expires", "ended",
+		"endedHow", "records",	"evidence", "erased",  "leaseSeconds",
+		"return",   "parent",	"chain",    "depth",   "actions",
+		"children", "endedWith"
 	};
 
 	json_t *view = json_object();
@@ -107,9 +128,8 @@ json_t *task_view(const json_t *doc)
 
 /* ---- opening ---- */
 
-/* The planes of the targets; NULL if there is no such target. */
-static json_t *planes_of(const struct flow *f, const json_t *targets,
-			 const char **ret_missing)
+json_t *task_planes(const struct flow *f, const json_t *targets,
+		    const char **ret_missing)
 {
 	CLEANUP(json_put_p) json_t *planes = json_array();
 	const json_t *target;
@@ -130,19 +150,21 @@ static json_t *planes_of(const struct flow *f, const json_t *targets,
 	return TAKE(planes);
 }
 
-static json_t *new_doc(struct flow *f, const struct caller *caller,
-		       const json_t *body, json_t *planes, int64_t now_ms,
-		       int64_t ttl_s)
+json_t *task_doc_new(struct flow *f, const struct caller *caller,
+		     const json_t *body, json_t *planes, int64_t now_ms,
+		     int64_t ttl_s)
 {
 	const char *class = json_text(body, "class", "");
 	const json_t *manifest =
 		inventory_find(f->inventory, MANIFEST_TASK_CLASS, class);
 	static const char *const kept[] = { "requiresEvidence", "monitoring",
-					    "escalation", "requiresReceipt" };
+					    "escalation", "requiresReceipt",
+					    "requiresEffects" };
 	struct digest digest = manifest_digest(manifest);
 	char text[DIGEST_TEXT_LEN];
 	char id[ID_MAX];
 	json_t *doc = json_object();
+	int64_t lease_s = 0;
 	const json_t *spec;
 
 	id_new("tsk", id);
@@ -166,6 +188,8 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	json_pick(doc, spec, kept, ARRAY_LEN(kept));
 	json_set_new(doc, "planesTouched", json_array());
 	json_set_new(doc, "records", json_object());
+	if (clock_parse_duration(json_text(body, "lease", ""), &lease_s) == 0)
+		json_set_int(doc, "leaseSeconds", lease_s);
 	json_set_text(doc, "state", "open");
 	json_set_time(doc, "opened", now_ms);
 	json_set_time(doc, "expires", now_ms + ttl_s * 1000);
@@ -173,8 +197,8 @@ static json_t *new_doc(struct flow *f, const struct caller *caller,
 	return doc;
 }
 
-static void open_facts(struct facts *facts, int64_t now_ms, int64_t ttl_s,
-		       const json_t *planes)
+void task_open_facts(struct facts *facts, int64_t now_ms, int64_t ttl_s,
+		     const json_t *planes)
 {
 	facts_init(facts);
 	facts->now_ms = now_ms;
@@ -192,9 +216,8 @@ static void open_facts(struct facts *facts, int64_t now_ms, int64_t ttl_s,
 	facts->planes = planes;
 }
 
-/* What detectors say of the agent, and whether those of the class live. */
-static void open_signals(struct flow *f, const json_t *doc, int64_t now_ms,
-			 struct facts *facts)
+void task_open_signals(struct flow *f, const json_t *doc, int64_t now_ms,
+		       struct facts *facts)
 {
 	struct risk_of of = { .agent = json_text(doc, "agent", "") };
 	struct risk risk;
@@ -213,18 +236,48 @@ static json_t *task_fields(const json_t *doc, const char *event)
 	json_set_text(fields, "event", event);
 	json_set_text(fields, "class", json_text(doc, "classDigest", ""));
 	json_set_text(fields, "expires", json_text(doc, "expires", ""));
+	json_set_text(fields, "parent", json_text(doc, "parent", NULL));
+	json_set_text(fields, "endedWith", json_text(doc, "endedWith", NULL));
 	return fields;
 }
 
-static struct task *task_new(struct flow *f, json_t *owned_doc);
-static void schedule_expiry(struct task *t);
+static void cut_lists(json_t *of, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (json_array_in(of, names[i]))
+			cited_set(of, names[i], json_array_in(of, names[i]),
+				  LIST_MAX);
+	}
+}
 
-static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
-		      struct leaf_ref *ret_leaf)
+/* What its leaf keeps of a task, owned: all of it, unless so much was reported
+ * and observed that there is no room; what was reported stands in leaves of its
+ * own. */
+static json_t *kept_of(const json_t *doc)
+{
+	static const char *const reported[] = { "effects" };
+	static const char *const returned[] = { "changed", "lent", "reported",
+						"observed", "differences" };
+	json_t *kept = json_copy((json_t *)(uintptr_t)doc);
+	json_t *back = json_copy(json_object_in(doc, "return"));
+
+	if (json_dumpb(kept, NULL, 0, JSON_COMPACT) > KEPT_MAX) {
+		cut_lists(kept, reported, ARRAY_LEN(reported));
+		cut_lists(back, returned, ARRAY_LEN(returned));
+		if (back)
+			json_object_set(kept, "return", back);
+	}
+	json_decref(back);
+	return kept;
+}
+
+void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
+	       struct leaf_ref *ret_leaf)
 {
 	CLEANUP(mem_free_p)
 	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
-	struct evidence_part part = { subject, doc };
+	CLEANUP(json_put_p) json_t *kept = kept_of(doc);
+	struct evidence_part part = { subject, kept };
 
 	must(evidence_leaf(t, LEAF_TASK, json_text(doc, "id", NULL),
 			   task_fields(doc, event), &part, 1, ret_leaf),
@@ -232,59 +285,67 @@ static void task_leaf(struct evidence_txn *t, json_t *doc, const char *event,
 	leaf_note(doc, event, ret_leaf);
 }
 
-static json_t *denial_body(const struct flow *f, const json_t *policies)
-{
-	json_t *body = json_object();
-	json_t *decision = json_object();
-	json_t *rows = json_array();
-	const json_t *id;
-	size_t at;
-
-	json_array_foreach(policies, at, id) {
-		const char *title =
-			policy_title(f->linked, json_string_value(id));
-		json_t *row = json_object();
-
-		json_set_text(row, "id", json_string_value(id));
-		json_set_text(row, "title",
-			      title ? title : json_string_value(id));
-		json_array_append_new(rows, row);
-	}
-	json_set_text(decision, "cause", "policy");
-	json_set_new(decision, "policies", rows);
-	json_set_new(body, "decision", decision);
-	return body;
-}
-
-/* What the key of a call stands for that opened nothing. */
+/* What the key of a call stands for that opened nothing: this, and the decision
+ * as it was told. */
 static const char about_denied[] = "denied";
 static const char says_denied[] =
 	"Policy does not let this agent open a task of this class.";
 
-static void deny_open(struct flow *f, const struct caller *caller,
-		      const struct acting *acting, const json_t *doc,
-		      const json_t *ask, const struct policy_answer *policy,
-		      struct reply_to reply)
+/* A denial as it is told, of a decision that is then its; owned. */
+static json_t *denial_body(json_t *owned_decision)
+{
+	json_t *body = json_object();
+
+	json_set_new(body, "decision", owned_decision);
+	return body;
+}
+
+static char *denial_about(const json_t *decision)
+{
+	CLEANUP(mem_free_p) char *text = json_canonical(decision);
+
+	return mem_format("%s %s", about_denied, text);
+}
+
+/* The denial that about keeps; one of an older version kept none. */
+static json_t *denial_again(const char *about)
+{
+	json_t *decision = NULL;
+
+	if (!about[sizeof(about_denied) - 1] ||
+	    json_parse(slice_str(about + sizeof(about_denied)), DENIAL_MAX,
+		       &decision) < 0)
+		return NULL;
+	return denial_body(decision);
+}
+
+void task_deny(struct flow *f, const struct caller *caller,
+	       const struct acting *acting, const struct task_denial *denial,
+	       struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
+	CLEANUP(mem_free_p) char *about = denial_about(denial->decision);
 	CLEANUP(mem_free_p)
-	char *subject = mem_format("agent:%s", json_text(doc, "agent", ""));
-	struct evidence_part parts[] = { { subject, doc }, { subject, ask } };
+	char *subject =
+		mem_format("agent:%s", json_text(denial->doc, "agent", ""));
+	struct evidence_part parts[] = { { subject, denial->doc },
+					 { subject, denial->ask } };
 	json_t *fields = json_object();
 	struct leaf_ref leaf;
 
-	json_set_text(fields, "action", "OpenTask");
+	json_set_text(fields, "action", denial->action);
 	json_set_text(fields, "route", "deny");
-	json_object_set(fields, "policies", policy->policies);
+	cited_set(fields, "policies", denial->policies, CITED_MAX);
+	json_set_text(fields, "task", json_text(denial->doc, "parent", NULL));
 	json_set_text(fields, "bundle", f->bundle_digest);
-	must(evidence_leaf(t, LEAF_DECISION, json_text(doc, "id", NULL), fields,
-			   parts, ARRAY_LEN(parts), &leaf),
+	must(evidence_leaf(t, LEAF_DECISION, json_text(denial->doc, "id", NULL),
+			   fields, parts, ARRAY_LEN(parts), &leaf),
 	     "a decision's leaf");
-	once_key_put(f, t, caller, acting, about_denied);
+	once_key_put(f, t, caller, acting, about);
 	if (*caller->jti)
 		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
-	commit_problem(f, t, reply, ANSWER_DENIED, "denied", says_denied,
-		       denial_body(f, policy->policies));
+	commit_problem(f, t, reply, ANSWER_DENIED, "denied", denial->says,
+		       denial_body(denial->decision));
 }
 
 static void open_task(struct flow *f, const struct caller *caller,
@@ -292,6 +353,7 @@ static void open_task(struct flow *f, const struct caller *caller,
 		      struct reply_to reply)
 {
 	struct evidence_txn *t = evidence_begin(f->evidence);
+	struct task *opened;
 	struct leaf_ref leaf;
 
 	task_leaf(t, doc, "opened", &leaf);
@@ -299,7 +361,9 @@ static void open_task(struct flow *f, const struct caller *caller,
 	once_key_put(f, t, caller, acting, json_text(doc, "id", ""));
 	if (*caller->jti)
 		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
-	schedule_expiry(task_new(f, json_incref(doc)));
+	opened = task_new(f, json_incref(doc));
+	task_schedule_expiry(opened);
+	lease_run(opened);
 	commit_answer(f, t, reply, ANSWER_CREATED, task_view(doc));
 }
 
@@ -321,35 +385,36 @@ static void answer_opened(struct flow *f, const char *id, struct reply_to reply)
 			       "What this key stands for is gone.");
 }
 
-/* Answers a repeated or misused key; false if the call is new. */
-static bool answer_key(struct flow *f, const struct caller *caller,
-		       const struct acting *acting, struct reply_to reply)
+bool task_answered_by_key(struct flow *f, const struct caller *caller,
+			  const struct acting *acting, const char *says,
+			  struct reply_to reply)
 {
 	CLEANUP(mem_free_p) char *about = NULL;
 	enum once once = once_key(f, caller, acting, &about);
 
+	if (once == ONCE_UNKNOWN) {
+		answer_unreadable(reply);
+		return true;
+	}
 	if (once == ONCE_OTHER) {
 		answer_problem(reply, ANSWER_MISMATCH, "key-reused",
 			       "This Idempotency-Key was used for another "
 			       "request.");
 		return true;
 	}
-	if (once == ONCE_AGAIN && !strcmp(about, about_denied)) {
+	if (once == ONCE_AGAIN &&
+	    !strncmp(about, about_denied, sizeof(about_denied) - 1)) {
 		/* After the first answer's transaction, should that last. */
 		commit_problem(f, evidence_begin(f->evidence), reply,
-			       ANSWER_DENIED, "denied", says_denied, NULL);
+			       ANSWER_DENIED, "denied", says,
+			       denial_again(about));
 		return true;
 	}
 	if (once == ONCE_AGAIN) {
 		answer_opened(f, about, reply);
 		return true;
 	}
-	if (*caller->jti && once_seen(f, "jti", caller->jti)) {
-		answer_problem(reply, ANSWER_UNPROVED, "replayed",
-			       "This token has served an acting call.");
-		return true;
-	}
-	return false;
+	return answered_as_replayed(f, caller, reply);
 }
 
 static int64_t open_ttl(const json_t *class, const json_t *body)
@@ -375,11 +440,50 @@ static bool may_open(struct flow *f, const json_t *doc, int64_t ttl_s,
 	};
 	struct facts facts;
 
-	open_facts(&facts, now_ms, ttl_s, ask_task.planes);
-	open_signals(f, doc, now_ms, &facts);
+	task_open_facts(&facts, now_ms, ttl_s, ask_task.planes);
+	task_open_signals(f, doc, now_ms, &facts);
+	/* Nobody is above. */
+	facts.attenuated = true;
+	facts.chain_healthy = true;
 	*ret_ask = ask_open_task(&ask_task, &facts);
 	return policy_ask(f->linked, f->world, *ret_ask, ret_policy) == 0 &&
 	       ret_policy->allow && !is_contained(f, ask_task.agent, NULL);
+}
+
+/* Why it is denied and what would help: less time, where the class's longest is
+ * what stands against it.  Owned. */
+static json_t *denial_of(struct flow *f, const json_t *doc, const json_t *class,
+			 int64_t now_ms, const struct policy_answer *policy)
+{
+	CLEANUP(json_put_p)
+	json_t *shorter = json_copy((json_t *)(uintptr_t)doc);
+	CLEANUP(json_put_p) json_t *ask = NULL;
+	json_t *decision = decision_denied(f, policy->policies);
+	struct policy_answer answer = { 0 };
+	int64_t longest_s = 0;
+
+	if (is_contained(f, json_text(doc, "agent", ""), NULL)) {
+		json_set_new(decision, "policies", json_array());
+		json_set_text(decision, "cause", "contained");
+		json_set_text(decision, "forAgent",
+			      "This agent is contained; a person must release "
+			      "it.");
+		json_set_text(decision, "forHuman",
+			      "The agent is contained; releasing it would "
+			      "help.");
+		json_set_text(decision, "remedy", "release the agent");
+		return decision;
+	}
+	if (clock_parse_duration(json_text(class, "longest", ""), &longest_s) <
+		    0 ||
+	    json_int(doc, "expiresMs", 0) <= now_ms + longest_s * 1000)
+		return decision;
+	json_set_int(shorter, "expiresMs", now_ms + longest_s * 1000);
+	if (may_open(f, shorter, longest_s, now_ms, &ask, &answer))
+		decision_offer_ttl(decision, longest_s,
+				   "tasks of this class last no longer");
+	policy_answer_clear(&answer);
+	return decision;
 }
 
 void flow_task_open(struct flow *f, const struct caller *caller,
@@ -398,7 +502,9 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 	int64_t ttl_s = open_ttl(class, body);
 	const char *fault = arming_fault(f);
 
-	if (answer_key(f, caller, acting, reply))
+	if (task_answered_by_key(f, caller, acting, says_denied, reply))
+		return;
+	if (answer_if_degraded(f, reply))
 		return;
 	if (fault) {
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable", "%s",
@@ -419,17 +525,27 @@ void flow_task_open(struct flow *f, const struct caller *caller,
 	if (quota_rate_over(f, caller->name, reply) ||
 	    quota_tasks_over(f, caller->name, reply))
 		return;
-	planes = planes_of(f, json_object_get(body, "targets"), &missing);
+	planes = task_planes(f, json_object_get(body, "targets"), &missing);
 	if (!planes) {
 		answer_problem(reply, ANSWER_INVALID, "no-such-target",
 			       "There is no target '%s'.", missing);
 		return;
 	}
-	doc = new_doc(f, caller, body, planes, now_ms, ttl_s);
-	if (may_open(f, doc, ttl_s, now_ms, &ask, &policy))
+	doc = task_doc_new(f, caller, body, planes, now_ms, ttl_s);
+	if (may_open(f, doc, ttl_s, now_ms, &ask, &policy)) {
 		open_task(f, caller, acting, doc, reply);
-	else
-		deny_open(f, caller, acting, doc, ask, &policy, reply);
+	} else {
+		struct task_denial denial = {
+			.action = "OpenTask",
+			.says = says_denied,
+			.doc = doc,
+			.ask = ask,
+			.policies = policy.policies,
+			.decision = denial_of(f, doc, class, now_ms, &policy),
+		};
+
+		task_deny(f, caller, acting, &denial, reply);
+	}
 	policy_answer_clear(&policy);
 }
 
@@ -446,6 +562,7 @@ void task_free(struct task *t)
 		free(w);
 	}
 	loop_timer_end(t->expiry);
+	lease_end(t);
 	quota_count_task(t->flow, json_text(t->doc, "agent", ""), -1);
 	json_decref(t->doc);
 	free(t);
@@ -459,7 +576,7 @@ static void task_expired(void *cookie)
 	task_end(t, "expired");
 }
 
-static void schedule_expiry(struct task *t)
+void task_schedule_expiry(struct task *t)
 {
 	int64_t left = task_window_ms(t) - clock_wall_ms();
 
@@ -476,11 +593,11 @@ void tasks_review(struct flow *f)
 		if (!task_is_open(t) || !t->expiry)
 			continue;
 		loop_timer_end(t->expiry);
-		schedule_expiry(t);
+		task_schedule_expiry(t);
 	}
 }
 
-static struct task *task_new(struct flow *f, json_t *owned_doc)
+struct task *task_new(struct flow *f, json_t *owned_doc)
 {
 	struct task *t = mem_new(struct task);
 
@@ -507,25 +624,14 @@ static void tell_waiters(struct task *t)
 static void task_ended(void *cookie)
 {
 	struct task *t = cookie;
+	struct flow *f = t->flow;
+	CLEANUP(mem_free_p)
+	char *parent = mem_str(json_text(t->doc, "parent", ""));
 
 	tell_waiters(t);
-	map_remove(t->flow->tasks, t->id);
+	map_remove(f->tasks, t->id);
 	task_free(t);
-}
-
-/* Requests of the task that have not ended. */
-static size_t open_requests(const struct task *t)
-{
-	size_t count = 0;
-	size_t at = 0;
-	const struct request *r;
-
-	while ((r = map_next(t->flow->requests, &at, NULL))) {
-		if (!request_state_is_end(r->state) &&
-		    !strcmp(json_text(r->doc, "task", ""), t->id))
-			count++;
-	}
-	return count;
+	task_settle(f, parent);
 }
 
 static void complete(struct task *t)
@@ -549,7 +655,8 @@ void task_settle(struct flow *f, const char *id)
 
 	if (!t || strcmp(state_of(t), "ending") != 0)
 		return;
-	if (open_requests(t) == 0 && grants_of_task(f, id) == 0)
+	if (!delegation_has_open(t) && requests_open_of(f, id) == 0 &&
+	    grants_of_task(f, id) == 0 && return_is_ready(t))
 		complete(t);
 }
 
@@ -560,24 +667,6 @@ static void settle_later(void *cookie)
 	task_settle(t->flow, t->id);
 }
 
-static void withdraw_requests(struct task *t, const char *why)
-{
-	struct flow *f = t->flow;
-	size_t count = map_count(f->requests);
-	CLEANUP(mem_free_p)
-	struct request **list = mem_array(count + 1, sizeof(*list));
-	struct request *r;
-	size_t found = 0;
-	size_t at = 0;
-
-	while ((r = map_next(f->requests, &at, NULL))) {
-		if (!strcmp(json_text(r->doc, "task", ""), t->id))
-			list[found++] = r;
-	}
-	for (size_t i = 0; i < found; i++)
-		request_withdraw(list[i], why);
-}
-
 void task_end(struct task *t, const char *how)
 {
 	struct flow *f = t->flow;
@@ -586,8 +675,10 @@ void task_end(struct task *t, const char *how)
 
 	if (strcmp(state_of(t), "open") != 0)
 		return;
+	delegation_end(t, how);
 	loop_timer_end(t->expiry);
 	t->expiry = NULL;
+	lease_end(t);
 	json_set_text(t->doc, "state", "ending");
 	json_set_text(t->doc, "endedHow", how);
 	txn = evidence_begin(f->evidence);
@@ -595,7 +686,7 @@ void task_end(struct task *t, const char *how)
 	containment_note(f, t->id, "ending", &leaf, txn);
 	evidence_put(txn, NOUN_TASK, t->id, t->doc);
 	evidence_commit(txn, settle_later, t);
-	withdraw_requests(t, "the task ended");
+	requests_withdraw_of(f, t->id, "the task ended");
 	grants_release(f, t->id, how);
 }
 
@@ -629,102 +720,34 @@ static void wait_for_end(struct task *t, struct reply_to reply)
 	t->waiters = &w->waiter;
 }
 
+/* Its class demands a report, and nothing was reported, not even nothing. */
+static bool lacks_report(const struct task *t)
+{
+	return task_is_open(t) && json_flag(t->doc, "requiresEffects", false) &&
+	       !json_object_get(t->doc, "effects");
+}
+
 void flow_task_complete(struct flow *f, const struct caller *caller,
 			const char *id, struct reply_to reply)
 {
 	struct task *t = task_find(f, id);
+	bool own = t && !strcmp(json_text(t->doc, "agent", ""), caller->name);
 
-	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
+	/* An agent above ends what it has delegated, reported on or not. */
+	if (!own && !(t && json_has_text(task_chain(t), caller->name))) {
 		flow_view(f, caller, VIEW_TASK, id, NULL, reply);
+		return;
+	}
+	if (own && lacks_report(t)) {
+		answer_problem(reply, ANSWER_CONFLICT, "report-missing",
+			       "The class wants to be told first what was done "
+			       "with what was lent (POST "
+			       "/v1/tasks/{id}/effects; an empty list if "
+			       "nothing was).");
 		return;
 	}
 	task_end(t, "completed");
 	wait_for_end(t, reply);
-}
-
-/* ---- records ---- */
-
-/* Answers a repeated or misused key; false if the call is new.  The key stands
- * for the leaf's reference. */
-static bool attached_already(struct flow *f, const struct caller *caller,
-			     const struct acting *acting, struct reply_to reply)
-{
-	CLEANUP(mem_free_p) char *about = NULL;
-	json_t *leaf = NULL;
-
-	switch (once_key(f, caller, acting, &about)) {
-	case ONCE_NEW:
-		return false;
-	case ONCE_OTHER:
-		answer_problem(reply, ANSWER_MISMATCH, "key-reused",
-			       "This Idempotency-Key was used for another "
-			       "record.");
-		return true;
-	case ONCE_AGAIN:
-		break;
-	}
-	must(json_parse(slice_str(about), strlen(about), &leaf),
-	     "what a record's key stands for");
-	/* After the first answer's transaction, should that last. */
-	commit_answer(f, evidence_begin(f->evidence), reply, ANSWER_CREATED,
-		      leaf);
-	return true;
-}
-
-void flow_task_attach(struct flow *f, const struct caller *caller,
-		      const struct acting *acting, const char *id,
-		      const json_t *body, struct reply_to reply)
-{
-	struct task *t = task_find(f, id);
-	const char *kind = json_text(body, "kind", "");
-	const char *fault;
-	struct evidence_txn *txn;
-	struct evidence_part part;
-	struct leaf_ref leaf;
-	CLEANUP(mem_free_p) char *subject = NULL;
-	CLEANUP(mem_free_p) char *about = NULL;
-	json_t *fields;
-	json_t *records;
-	json_t *reference;
-	size_t bytes;
-
-	if (attached_already(f, caller, acting, reply))
-		return;
-	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
-		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
-			       "This agent has no such open task.");
-		return;
-	}
-	fault = task_fault(t, clock_wall_ms());
-	if (fault) {
-		answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s",
-			       fault);
-		return;
-	}
-	bytes = strlen(json_text(body, "content", ""));
-	if (quota_record_over(f, t, bytes, reply))
-		return;
-	subject = mem_format("agent:%s", caller->name);
-	part = (struct evidence_part){ subject, body };
-	fields = json_object();
-	json_set_text(fields, "record", kind);
-	txn = evidence_begin(f->evidence);
-	if (evidence_leaf(txn, LEAF_RECORD, t->id, fields, &part, 1, &leaf) <
-	    0) {
-		evidence_abandon(txn);
-		answer_problem(reply, ANSWER_INVALID, "too-large", "%s",
-			       error_message());
-		return;
-	}
-	records = json_object_get(t->doc, "records");
-	json_set_int(records, kind, json_int(records, kind, 0) + 1);
-	json_set_int(t->doc, "recordBytes",
-		     json_int(t->doc, "recordBytes", 0) + (int64_t)bytes);
-	evidence_put(txn, NOUN_TASK, t->id, t->doc);
-	reference = leaf_json(&leaf);
-	about = json_canonical(reference);
-	once_key_put(f, txn, caller, acting, about);
-	commit_answer(f, txn, reply, ANSWER_CREATED, reference);
 }
 
 /* ---- loading ---- */
@@ -739,9 +762,14 @@ static void take_up(void *cookie)
 	t->expiry = NULL;
 	if (evidence_is_busy(f->evidence)) {
 		t->expiry = loop_timer(f->loop, TAKE_UP_MS, take_up, t);
+	} else if (task_is_open(t) && clock_wall_ms() < task_window_ms(t)) {
+		/* It was loaded before the task that it came from. */
+		task_schedule_expiry(t);
+		lease_run(t);
 	} else if (task_is_open(t)) {
 		task_end(t, "expired");
 	} else {
+		delegation_end(t, json_text(t->doc, "endedHow", "completed"));
 		grants_release(f, t->id,
 			       json_text(t->doc, "endedHow", "completed"));
 		task_settle(f, t->id);
@@ -752,8 +780,9 @@ void task_load(struct flow *f, json_t *doc)
 {
 	struct task *t = task_new(f, json_incref(doc));
 
-	if (task_is_open(t) && clock_wall_ms() < task_window_ms(t))
-		schedule_expiry(t);
-	else
+	if (task_is_open(t) && clock_wall_ms() < task_window_ms(t)) {
+		task_schedule_expiry(t);
+		lease_run(t);
+	} else
 		t->expiry = loop_timer(f->loop, 0, take_up, t);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "flow/point.h"
 #include "flow/state.h"
 #include "notify/notify.h"
 
@@ -36,6 +37,23 @@ static bool holds(const char *agent, const json_t *doc)
 	return false;
 }
 
+/* Whether a human owns an agent above, of a task that was delegated. */
+static bool owns_above(const struct flow *f, const struct caller *caller,
+		       const json_t *doc)
+{
+	const json_t *name;
+	size_t at;
+
+	json_array_foreach(json_object_get(doc, "chain"), at, name) {
+		const json_t *spec = inventory_spec(
+			f->inventory, MANIFEST_AGENT, json_string_value(name));
+
+		if (!strcmp(json_text(spec, "owner", ""), caller->name))
+			return true;
+	}
+	return false;
+}
+
 static bool owns(const struct flow *f, const struct caller *caller,
 		 const json_t *doc)
 {
@@ -45,8 +63,11 @@ static bool owns(const struct flow *f, const struct caller *caller,
 			  "owner", "");
 
 	if (caller->kind == CALLER_AGENT)
-		return !strcmp(agent, caller->name) || holds(caller->name, doc);
-	return !strcmp(owner, caller->name);
+		return !strcmp(agent, caller->name) ||
+		       holds(caller->name, doc) ||
+		       json_has_text(json_object_get(doc, "chain"),
+				     caller->name);
+	return !strcmp(owner, caller->name) || owns_above(f, caller, doc);
 }
 
 static bool is_asked(const struct flow *f, const struct caller *caller,
@@ -166,7 +187,8 @@ static const struct {
 	const char *states;  /* "a|b|c"; NULL: it has none */
 } views[VIEW_COUNT] = {
 	[VIEW_TASK] = { NOUN_TASK, "tasks", task_view, false,
-			"open|ending|completed|expired|contained|removed" },
+			"open|ending|completed|expired|lapsed|contained|"
+			"removed" },
 	[VIEW_REQUEST] = { NOUN_REQUEST, "requests", request_view, false,
 #define STATE_WORD(name, text, end, help) text "|"
 			   REQUEST_STATES(STATE_WORD)
@@ -240,16 +262,14 @@ static void view_one(struct flow *f, const struct caller *caller,
 		return;
 	}
 	if (view == VIEW_APPROVAL && !is_to_be_signed(doc)) {
-		answer_problem(reply, ANSWER_CONFLICT, "not-waiting",
-			       "The request is '%s'.",
-			       json_text(doc, "state", ""));
+		answer_not_waiting(reply, json_text(doc, "state", ""));
 		return;
 	}
 	if (view == VIEW_CONTAINMENT)
 		containment_overlay(f, doc);
 	shown = view_for(caller, view, doc);
 	if (view == VIEW_EXCEPTION)
-		json_set_new(shown, "uses", exception_uses(f, doc));
+		exception_show_uses(f, shown);
 	answer(reply, ANSWER_OK, shown);
 }
 
@@ -575,12 +595,24 @@ void flow_disclose(struct flow *f, uint64_t leaf, const json_t *signed_form,
 /* ---- health ---- */
 
 /* What a connector says it has shut behind itself, or null; owned. */
-static json_t *sandbox_of(const struct connector *c)
+static json_t *sandbox_of(const struct target *t)
 {
-	json_t *told = json_deep_copy(
-		json_object_in(connector_describe(c), "sandbox"));
+	const json_t *describe =
+		t->connector ? connector_describe(t->connector) : NULL;
+	json_t *told = json_deep_copy(json_object_in(describe, "sandbox"));
 
 	return told ? told : json_null();
+}
+
+/* Of a target that Writ issues for: whether the connector that reads it is up.
+ */
+static void add_reading(json_t *row, const struct target *t)
+{
+	if (!t->issues || !t->connector)
+		return;
+	json_set_flag(row, "connectorUp", connector_is_up(t->connector));
+	if (!connector_is_up(t->connector))
+		json_set_text(row, "connectorWhy", t->why);
 }
 
 static json_t *connectors_json(const struct flow *f)
@@ -597,10 +629,35 @@ static json_t *connectors_json(const struct flow *f)
 		if (t->reader)
 			json_set_flag(row, "readerUp",
 				      connector_is_up(t->reader));
-		json_set_text(row, "why", t->up ? NULL : t->why);
-		json_set_text(row, "build", connector_build(t->connector));
-		json_set_new(row, "sandbox", sandbox_of(t->connector));
+		if (t->reader && !connector_is_up(t->reader))
+			json_set_text(row, "readerWhy", t->reader_why);
+		json_set_flag(row, "listed",
+			      inventory_spec(f->inventory, MANIFEST_TARGET,
+					     t->name) != NULL);
+		json_set_text(row, "why", t->up ? NULL : point_why(t));
+		add_reading(row, t);
+		json_set_text(row, "build", point_build(t));
+		json_set_new(row, "sandbox", sandbox_of(t));
 		json_array_append_new(list, row);
+	}
+	return list;
+}
+
+/* Targets of the inventory that nobody speaks for; owned. */
+static json_t *lonely_targets(const struct flow *f)
+{
+	json_t *list = json_array();
+	const char *id;
+	json_t *manifest;
+
+	json_object_foreach(
+		(json_t *)(uintptr_t)inventory_manifests(f->inventory), id,
+		manifest) {
+		const char *name = strchr(id, '/') + 1;
+
+		if (!strcmp(json_text(manifest, "kind", ""), "Target") &&
+		    !map_get(f->targets, name))
+			json_array_append_new(list, json_string(name));
 	}
 	return list;
 }
@@ -646,6 +703,7 @@ json_t *flow_health(struct flow *f, bool details)
 	json_set_int(health, "openRequests", (int64_t)map_count(f->requests));
 	json_set_int(health, "openGrants", (int64_t)map_count(f->grants));
 	json_set_new(health, "connectors", connectors_json(f));
+	json_set_new(health, "targetsWithoutConnector", lonely_targets(f));
 	json_set_new(health, "trust", trust_health(f->trust));
 	json_set_new(health, "witnesses", evidence_witness_report(f->evidence));
 	if (f->notifier)

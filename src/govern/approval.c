@@ -2,11 +2,12 @@
 
 #include "base/mem.h"
 #include "crypto/sshsig.h"
+#include "govern/cited.h"
 
-static void bar(json_t *barred, const char *human)
+static void bar(json_t *barred, json_t *seen, const char *human)
 {
-	if (human && !json_has_text(barred, human))
-		json_array_append_new(barred, json_string(human));
+	if (human)
+		cited_add_once(barred, seen, human);
 }
 
 static const char *owner_of(const struct inventory *inv,
@@ -19,19 +20,20 @@ json_t *approval_barred(const struct inventory *inv, const char *agent,
 			const char *class, const json_t *gains_humans,
 			const json_t *gains_agents, const json_t *vouched)
 {
+	CLEANUP(json_put_p) json_t *seen = json_object();
 	json_t *barred = json_array();
 	const json_t *name;
 	size_t at;
 
-	bar(barred, owner_of(inv, MANIFEST_AGENT, agent));
-	bar(barred, owner_of(inv, MANIFEST_TASK_CLASS, class));
+	bar(barred, seen, owner_of(inv, MANIFEST_AGENT, agent));
+	bar(barred, seen, owner_of(inv, MANIFEST_TASK_CLASS, class));
 	json_array_foreach(gains_humans, at, name)
-		bar(barred, json_string_value(name));
+		bar(barred, seen, json_string_value(name));
 	json_array_foreach(gains_agents, at, name)
-		bar(barred,
+		bar(barred, seen,
 		    owner_of(inv, MANIFEST_AGENT, json_string_value(name)));
 	json_array_foreach(vouched, at, name)
-		bar(barred, json_string_value(name));
+		bar(barred, seen, json_string_value(name));
 	return barred;
 }
 

@@ -62,14 +62,21 @@ static json_t *facts_counters(const struct facts *f)
 	return counters;
 }
 
-/* A task of one's own: nobody above. */
-static json_t *facts_delegation(void)
+static json_t *facts_delegation(const struct facts *f)
 {
-	json_t *delegation = record("depth", 0);
+	json_t *delegation = record("depth", f->depth);
 
-	json_set_flag(delegation, "attenuated", true);
-	json_set_new(delegation, "chain", json_array());
+	json_set_flag(delegation, "attenuated", f->attenuated);
+	json_set_new(delegation, "chain", entity_refs("Agent", f->chain));
 	return delegation;
+}
+
+/* Planes of the whole chain, of which a task alone may have touched fewer. */
+static int64_t facts_plane_count(const struct facts *f)
+{
+	int64_t own = (int64_t)json_array_size(f->planes);
+
+	return f->plane_count > own ? f->plane_count : own;
 }
 
 static json_t *context_of(const struct facts *f, const char *task)
@@ -100,10 +107,10 @@ static json_t *context_of(const struct facts *f, const char *task)
 		json_set_new(c, "exception",
 			     entity_ref("Exception",
 					json_text(f->exception, "id", "")));
-	json_set_new(c, "delegation", facts_delegation());
-	json_set_flag(c, "chainHealthy", true);
+	json_set_new(c, "delegation", facts_delegation(f));
+	json_set_flag(c, "chainHealthy", f->chain_healthy);
 	json_set_new(c, "planes", entity_refs("Plane", f->planes));
-	json_set_int(c, "planeCount", (int64_t)json_array_size(f->planes));
+	json_set_int(c, "planeCount", facts_plane_count(f));
 	json_set_new(c, "counters", facts_counters(f));
 	return c;
 }
@@ -263,6 +270,15 @@ static void put_lists(struct ask_typed *t, const struct ask_task *task,
 	q->approvals = counts_in(f->approvals, t->counts);
 }
 
+/* What typed facts have no place for: they are of a task that nobody delegated
+ * and that delegates nothing. */
+static bool has_chain(const struct facts *f)
+{
+	return f->depth != 0 || !f->attenuated || !f->chain_healthy ||
+	       json_array_size(f->chain) ||
+	       facts_plane_count(f) != (int64_t)json_array_size(f->planes);
+}
+
 bool ask_typed_init(struct ask_typed *ret, const char *action,
 		    const struct ask_task *task,
 		    const struct ask_resource *resource, const struct facts *f,
@@ -308,7 +324,7 @@ bool ask_typed_init(struct ask_typed *ret, const char *action,
 		.own_rollback = f->own_rollback,
 	};
 	put_lists(ret, task, f, barred);
-	return !f->exception;
+	return !f->exception && !has_chain(f);
 }
 
 void ask_typed_clear(struct ask_typed *t)
@@ -326,6 +342,18 @@ json_t *ask_open_task(const struct ask_task *task, const struct facts *f)
 
 	ask_entity(ask, task_entity(task));
 	ask_entity(ask, ledger_entity(NULL));
+	return ask;
+}
+
+json_t *ask_delegate(const struct ask_task *task, const char *receiver,
+		     const struct facts *f)
+{
+	json_t *ask = ask_new("Agent", task->agent, "Delegate", "Agent",
+			      receiver, context_of(f, task->task));
+
+	ask_entity(ask, task_entity(task));
+	ask_entity(ask, ledger_entity(f->approvals));
+	ask_entity(ask, request_entity(task, NULL, task->expires_ms));
 	return ask;
 }
 

@@ -34,7 +34,7 @@
 	ROW("approvals", "signatures over this plan", "none")                  \
 	ROW("risk", "live signals of enrolled detectors",                      \
 	    "score 100, signals 0")                                            \
-	ROW("delegation", "the chain of tasks", "depth 0 of the task itself")  \
+	ROW("delegation", "the chain of tasks", "not attenuated")              \
 	ROW("chainHealthy", "agents of the chain", "false")                    \
 	ROW("planes", "targets the task has touched, and this one", "-")       \
 	ROW("planeCount", "the same", "-")                                     \
@@ -73,6 +73,12 @@ struct facts {
 	const json_t *exception; /* {"id", "tierCap", "expiresMs", "signers"},
 				    NULL for none */
 	const json_t *planes;	 /* array of names */
+	int64_t plane_count;	 /* of the whole chain; 0: those of planes */
+	int64_t depth;		 /* of who acts; for Delegate, the receiver's */
+	const json_t *chain;	 /* array of the agents above, NULL for none */
+	bool attenuated;	 /* no link of the chain is wider than that
+				    above it */
+	bool chain_healthy;	 /* of the agents above */
 	int64_t privileged_24h;
 	int64_t irreversible_24h;
 	int64_t planes_24h;
@@ -130,6 +136,11 @@ void ask_typed_clear(struct ask_typed *t);
 
 /* An agent opens a task. */
 json_t *ask_open_task(const struct ask_task *task, const struct facts *f);
+
+/* An agent hands a part of its task to another, receiver.  task: the one that
+ * is delegated from; f->ttl_s and f->depth are those of the part. */
+json_t *ask_delegate(const struct ask_task *task, const char *receiver,
+		     const struct facts *f);
 
 /* A human approves for a group. */
 json_t *ask_approve(const char *human, const char *group, bool step_up,

@@ -5,6 +5,7 @@
 #include "govern/identity.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { NAME_MAX_LEN = 256 }; /* bytes of a claim's name */
 
@@ -45,14 +46,7 @@ static char *pointer_of(const char *name)
 	if (*name == '/')
 		return mem_str(name);
 	buf_put_str(&b, "/");
-	for (; *name; name++) {
-		if (*name == '~')
-			buf_put_str(&b, "~0");
-		else if (*name == '/')
-			buf_put_str(&b, "~1");
-		else
-			buf_put(&b, slice_of(name, 1));
-	}
+	text_put_pointer_token(&b, name);
 	return buf_take_text(&b);
 }
 

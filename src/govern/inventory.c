@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "crypto/sshsig.h"
+#include "govern/credential.h"
 #include "govern/entity.h"
 #include "govern/identity.h"
 
@@ -141,6 +142,11 @@ static void check_nested(const struct inventory *inv, const char *id,
 					   "detectors"),
 			   at, name)
 		check_one(inv, id, "monitoring.detectors", MANIFEST_DETECTOR,
+			  json_string_value(name), faults);
+	json_array_foreach(
+		json_object_get(json_object_in(spec, "issues"), "verifiers"),
+		at, name)
+		check_one(inv, id, "issues.verifiers", MANIFEST_AGENT,
 			  json_string_value(name), faults);
 }
 
@@ -435,8 +441,10 @@ static void enter(struct inventory *inv, const char *id, const json_t *manifest,
 		enter_human(inv, id, spec, faults);
 	if (kind == MANIFEST_AGENT)
 		enter_agent(inv, id, spec, faults);
-	if (kind == MANIFEST_TARGET)
+	if (kind == MANIFEST_TARGET) {
+		credential_check(id, spec, faults);
 		json_set_new(inv->rules, name_of(id), folded_rules(spec));
+	}
 }
 
 void inventory_build(json_t *manifests, struct inventory **ret_inventory,

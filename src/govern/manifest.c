@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 /* Element rows of lists. */
 static const struct schema name_row = { "name", SCHEMA_NAME };
@@ -16,7 +17,8 @@ static const struct schema capability_row = {
 static const struct schema action_row = {
 	"action", SCHEMA_ENUM,
 	.choices = "AddToGroup|RemoveFromGroup|GrantRole|RevokeRole|"
-		   "SuspendAccount|ResumeAccount"
+		   "SuspendAccount|ResumeAccount|ReadEntitlements|Delegate|"
+		   "IssueCredential|RevokeCredential"
 };
 static const struct schema key_row = { "key", SCHEMA_TEXT, .min = 16,
 				       .max = 2048 };
@@ -174,6 +176,24 @@ static const struct schema rule_match[] = {
 	{ 0 },
 };
 
+static const struct schema permit_row = {
+	"permit", SCHEMA_ENUM,
+	.choices = "pty|port-forwarding|agent-forwarding|X11-forwarding|"
+		   "user-rc"
+};
+
+static const struct schema ssh_members[] = {
+	{ "sourceAddress", SCHEMA_TEXT, .min = 1, .max = 1024,
+	  .help = "addresses it can be used from, in CIDR form, separated by "
+		  "commas (default: any)" },
+	{ "forceCommand", SCHEMA_TEXT, .min = 1, .max = 4096,
+	  .help = "what runs, whatever is asked for (default: what is asked)" },
+	{ "permit", SCHEMA_LIST, .max = 5, .rows = &permit_row,
+	  .help = "what a session may do beside running a command (default: "
+		  "nothing)" },
+	{ 0 },
+};
+
 static const struct schema rule_members[] = {
 	{ "match", SCHEMA_OBJECT, .required = true, .rows = rule_match,
 	  .help = "all of what is given must fit" },
@@ -185,14 +205,34 @@ static const struct schema rule_members[] = {
 	  .help = "if other than the target's" },
 	{ "signOff", SCHEMA_FLAG,
 	  .help = "regulated: the domain's approvers always sign" },
+	{ "ssh", SCHEMA_OBJECT, .rows = ssh_members,
+	  .help = "what a certificate for this principal is held to" },
 	{ 0 },
 };
 static const struct schema rule_row = { "rule", SCHEMA_OBJECT,
 					.rows = rule_members };
 
+static const struct schema issues_members[] = {
+	{ "form", SCHEMA_ENUM, .required = true, .choices = "token|ssh",
+	  .help = "OAuth access tokens, or OpenSSH certificates" },
+	{ "audience", SCHEMA_TEXT, .min = 8, .max = 2048,
+	  .help = "URL of whom tokens are for, as it checks it in aud" },
+	{ "binding", SCHEMA_ENUM, .choices = "required|optional",
+	  .help = "whether a token must be bound to a key, by DPoP or a "
+		  "client certificate (default: optional)" },
+	{ "hosts", SCHEMA_LIST, .max = 256, .rows = &text_row,
+	  .help = "the hosts that take certificates, for people" },
+	{ "verifiers", SCHEMA_LIST, .max = 64, .rows = &name_row,
+	  .help = "agents that may introspect and revoke what is issued" },
+	{ 0 },
+};
+
 static const struct schema target_spec[] = {
-	{ "connector", SCHEMA_NAME, .required = true,
-	  .help = "kind of connector: ldap, null" },
+	{ "connector", SCHEMA_NAME,
+	  .help = "kind of connector: ldap, postgres, sshd, null; or else "
+		  "issues" },
+	{ "issues", SCHEMA_OBJECT, .rows = issues_members,
+	  .help = "credentials that Writ signs for it, without a connector" },
 	{ "owner", SCHEMA_NAME, .required = true,
 	  .help = "the human who answers for it" },
 	{ "plane", SCHEMA_NAME, .required = true },
@@ -236,6 +276,9 @@ static const struct schema task_class_spec[] = {
 	{ "requiresReceipt", SCHEMA_ENUM, .choices = "signed|witnessed",
 	  .help = "what the log must have for an armed leaf before anything "
 		  "is carried out (default: signed)" },
+	{ "requiresEffects", SCHEMA_FLAG,
+	  .help = "a task is completed only once it was reported what was "
+		  "done with what was lent (default: false)" },
 	{ "approvalWithin", SCHEMA_DURATION, .min = 60, .max = 7 * 86400,
 	  .help = "how long a request waits for people (default: 4h)" },
 	{ "softwareKeys", SCHEMA_FLAG,
@@ -366,6 +409,18 @@ char *manifest_id(const json_t *manifest)
 			  json_text(metadata, "name", "?"));
 }
 
+void manifests_put(json_t *all, const json_t *manifests)
+{
+	json_t *manifest;
+	size_t at;
+
+	json_array_foreach(manifests, at, manifest) {
+		CLEANUP(mem_free_p) char *id = manifest_id(manifest);
+
+		json_object_set(all, id, manifest);
+	}
+}
+
 static struct digest digest_of_json(const json_t *value)
 {
 	CLEANUP(mem_free_p) char *text = json_canonical(value);
@@ -448,14 +503,7 @@ static char *below_of(const char *path, const char *name)
 	CLEANUP(buf_clear) struct buf b = BUF_INIT(4096);
 
 	buf_putf(&b, "%s/", path);
-	for (; *name; name++) {
-		if (*name == '~')
-			buf_put_str(&b, "~0");
-		else if (*name == '/')
-			buf_put_str(&b, "~1");
-		else
-			buf_put(&b, slice_of(name, 1));
-	}
+	text_put_pointer_token(&b, name);
 	return buf_take_text(&b);
 }
 

@@ -43,6 +43,8 @@ void manifest_check(const json_t *manifest, const struct yaml_places *places,
 
 /* "Kind/name"; owned.  The manifest has been checked. */
 char *manifest_id(const json_t *manifest);
+/* Sets each of an array of manifests under its id; later ones replace. */
+void manifests_put(json_t *all, const json_t *manifests);
 
 /* SHA-256 of the RFC 8785 form. */
 struct digest manifest_digest(const json_t *manifest);

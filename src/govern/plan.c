@@ -38,7 +38,8 @@ char *plan_text(const struct plan_parts *p, char ret_digest[DIGEST_TEXT_LEN])
 	json_set_text(plan, "purpose", p->purpose);
 	json_set_text(plan, "request", p->request);
 	json_set_text(plan, "agent", p->agent);
-	json_set_new(plan, "chain", json_array());
+	json_set_new(plan, "chain",
+		     p->chain ? json_deep_copy(p->chain) : json_array());
 	json_set_text(plan, "task", p->task);
 	json_set_text(plan, "class", p->class_digest);
 	json_set_text(plan, "intent", p->intent);

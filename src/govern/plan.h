@@ -18,6 +18,7 @@ struct plan_parts {
 	const char *purpose; /* "request", "end" or "drill" */
 	const char *request; /* id of the request, grant or drill */
 	const char *agent;
+	const json_t *chain; /* agents above it; NULL for none */
 	const char *task;
 	const char *class_digest;
 	const char *intent; /* commitment */

@@ -51,7 +51,8 @@ enum request_state {
 	ROW(CANCEL, "cancel")                                                  \
 	ROW(GIVE_UP, "give up")                                                \
 	ROW(UNDONE, "undone")                                                  \
-	ROW(ADOPT, "adopt")
+	ROW(ADOPT, "adopt")                                                    \
+	ROW(ANSWERED, "answered")
 
 enum request_event {
 #define REQUEST_EVENT_ENUM(name, text) REQUEST_EVENT_##name,

@@ -153,7 +153,17 @@ static int parse(const char *address, union any_address *a, socklen_t *len)
 	return path ? parse_path(path, a, len) : parse_ip(address, a, len);
 }
 
-int address_listen(const char *address, int *ret_fd, bool *ret_local)
+int address_check(const char *address, bool *ret_local)
+{
+	union any_address a = { 0 };
+	socklen_t len;
+
+	TRY(parse(address, &a, &len));
+	*ret_local = is_local(&a);
+	return 0;
+}
+
+int address_listen(const char *address, int *ret_fd)
 {
 	CLEANUP(fd_close_p) int fd = -1;
 	union any_address a = { 0 };
@@ -167,7 +177,6 @@ int address_listen(const char *address, int *ret_fd, bool *ret_local)
 	TRY(prepare(fd, &a));
 	if (bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0)
 		return error_sys("listen on %s", address);
-	*ret_local = is_local(&a);
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

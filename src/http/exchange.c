@@ -69,15 +69,27 @@ static enum MHD_Result find_header(void *cookie, enum MHD_ValueKind kind UNUSED,
 	return MHD_YES;
 }
 
-const char *http_header(const struct http_exchange *x, const char *name)
+static struct header_search search_header(const struct http_exchange *x,
+					  const char *name)
 {
 	struct header_search search = { name, NULL, 0 };
 
-	if (!x->connection)
-		return NULL;
-	MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, find_header,
-				    &search);
+	if (x->connection)
+		MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND,
+					    find_header, &search);
+	return search;
+}
+
+const char *http_header(const struct http_exchange *x, const char *name)
+{
+	const struct header_search search = search_header(x, name);
+
 	return search.count == 1 ? search.value : NULL;
+}
+
+unsigned http_header_count(const struct http_exchange *x, const char *name)
+{
+	return search_header(x, name).count;
 }
 
 struct slice http_body(const struct http_exchange *x)
@@ -98,6 +110,16 @@ struct slice http_bearer(const struct http_exchange *x)
 	value += strspn(value, " ");
 	len = strcspn(value, " \t,");
 	return value[len] ? slice_of(NULL, 0) : slice_of(value, len);
+}
+
+bool http_bearer_is_broken(const struct http_exchange *x)
+{
+	static const char scheme[] = "Bearer";
+	const char *value = http_header(x, "Authorization");
+	size_t len = strlen(scheme);
+
+	return value && !strncasecmp(value, scheme, len) &&
+	       (!value[len] || value[len] == ' ') && !http_bearer(x).len;
 }
 
 size_t http_peer_chain(const struct http_exchange *x,
@@ -222,6 +244,13 @@ void http_reply(struct http_exchange *x, unsigned status, const char *type,
 	reply(x, status, type, response_copy(body));
 }
 
+/* Some answers tell a secret: none of them stays in memory. */
+static void text_sent(void *text)
+{
+	mem_wipe(text, strlen(text));
+	free(text);
+}
+
 static void reply_json(struct http_exchange *x, unsigned status,
 		       const char *type, json_t *value)
 {
@@ -238,8 +267,8 @@ static void reply_json(struct http_exchange *x, unsigned status,
 	}
 	len = text.len;
 	reply(x, status, type,
-	      MHD_create_response_from_buffer(len, buf_take_text(&text),
-					      MHD_RESPMEM_MUST_FREE));
+	      MHD_create_response_from_buffer_with_free_callback(
+		      len, buf_take_text(&text), text_sent));
 }
 
 void http_reply_json(struct http_exchange *x, unsigned status, json_t *value)

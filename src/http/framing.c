@@ -172,7 +172,8 @@ void framing_finish_head(struct framing *f, const char *version)
 		malformed(f, "Transfer-Encoding in HTTP/1.0");
 }
 
-void framing_finish(struct framing *f, const char *version, size_t body_max)
+void framing_finish(struct framing *f, const char *version, size_t body_max,
+		    bool any_type)
 {
 	bool body = f->chunked || f->content_length > 0;
 
@@ -181,7 +182,7 @@ void framing_finish(struct framing *f, const char *version, size_t body_max)
 		refuse(f, 413, "body-too-large",
 		       body_max ? "the body is larger than accepted here"
 				: "no body is accepted here");
-	if (body && !f->json)
+	if (body && !any_type && !f->json)
 		refuse(f, 415, "media-type",
 		       "the body must be application/json");
 }

@@ -34,8 +34,10 @@ void framing_header(struct framing *f, struct slice name, struct slice value);
  *
  * version: "HTTP/1.1" or "HTTP/1.0", others are refused.
  * body_max: what the route takes, 0 for none.
+ * any_type: the type of the body is for somebody else to judge.
  */
-void framing_finish(struct framing *f, const char *version, size_t body_max);
+void framing_finish(struct framing *f, const char *version, size_t body_max,
+		    bool any_type);
 
 /* The part of framing_finish() that needs no route. */
 void framing_finish_head(struct framing *f, const char *version);

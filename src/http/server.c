@@ -439,7 +439,8 @@ static void route(struct http_exchange *x, struct framing *f,
 		refuse_no_route(x);
 		return;
 	}
-	framing_finish(f, version, x->match.route->body_max);
+	framing_finish(f, version, x->match.route->body_max,
+		       x->match.route->form);
 	if (f->refusal.status) {
 		refuse(x, f->refusal.status, f->refusal.code,
 		       f->refusal.detail);
@@ -617,6 +618,10 @@ static void pem_clear(struct pem *pem)
 	buf_clear(&pem->key);
 }
 
+/* Nothing before TLS 1.2 (RFC 8996), nothing below 128 bits. */
+static const char priorities[] =
+	"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
 static int start_daemon(struct http_server *s, int fd, const struct pem *pem)
 {
 	bool tls = pem->cert.len > 0;
@@ -625,6 +630,8 @@ static int start_daemon(struct http_server *s, int fd, const struct pem *pem)
 	struct MHD_OptionItem tls_options[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? pem->cert.data : NULL },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? pem->key.data : NULL },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+		  (char *)(uintptr_t)priorities },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
@@ -659,6 +666,33 @@ static int watch_daemon(struct http_server *s)
 	return 0;
 }
 
+static gnutls_datum_t datum_of(const struct buf *b)
+{
+	return (gnutls_datum_t){ b->data, (unsigned)b->len };
+}
+
+/* Whether the key is the certificate's, as what serves them reads them. */
+static int check_pair(const struct http_config *config, const struct pem *pem)
+{
+	gnutls_datum_t cert = datum_of(&pem->cert);
+	gnutls_datum_t key = datum_of(&pem->key);
+	gnutls_certificate_credentials_t pair;
+	int r = gnutls_certificate_allocate_credentials(&pair);
+
+	if (r < 0)
+		return error_set(ERR_CRYPTO, "TLS: %s", gnutls_strerror(r));
+	r = gnutls_certificate_set_x509_key_mem(pair, &cert, &key,
+						GNUTLS_X509_FMT_PEM);
+	gnutls_certificate_free_credentials(pair);
+	if (r < 0)
+		return error_set(ERR_SYNTAX,
+				 "'%s' and '%s' are no certificate and its "
+				 "key: %s",
+				 config->tls_cert, config->tls_key,
+				 gnutls_strerror(r));
+	return 0;
+}
+
 static int read_pem(const struct http_config *config, struct pem *pem)
 {
 	if (!config->tls_cert)
@@ -666,10 +700,32 @@ static int read_pem(const struct http_config *config, struct pem *pem)
 	if (!config->tls_key)
 		return error_set(ERR_REFUSED, "a certificate without a key");
 	TRY(file_read(config->tls_cert, &pem->cert));
-	TRY(file_read(config->tls_key, &pem->key));
+	TRY(file_read_private(config->tls_key, &pem->key));
 	if (!pem->cert.len || !pem->key.len)
 		return error_set(ERR_IO, "certificate or key file is empty");
-	return 0;
+	return check_pair(config, pem);
+}
+
+/* All that can be known before anything is opened. */
+static int check(const struct http_config *config, struct pem *pem)
+{
+	bool local;
+
+	TRY(address_check(config->address, &local));
+	if (!config->tls_cert && !local)
+		return error_set(ERR_REFUSED,
+				 "plain HTTP on %s: only loopback addresses "
+				 "and Unix sockets go without TLS",
+				 config->address);
+	return read_pem(config, pem);
+}
+
+int http_check(const struct http_config *config)
+{
+	CLEANUP(pem_clear)
+	struct pem pem = { BUF_INIT(PEM_MAX), BUF_INIT(PEM_MAX) };
+
+	return check(config, &pem);
 }
 
 /* libmicrohttpd owns the socket from here on, also when it does not start. */
@@ -686,16 +742,10 @@ static int start(struct http_server *s, const struct http_config *config)
 	CLEANUP(pem_clear)
 	struct pem pem = { BUF_INIT(PEM_MAX), BUF_INIT(PEM_MAX) };
 	CLEANUP(fd_close_p) int fd = -1;
-	bool local;
 
-	TRY(read_pem(config, &pem));
-	TRY(address_listen(config->address, &fd, &local));
+	TRY(check(config, &pem));
+	TRY(address_listen(config->address, &fd));
 	s->socket_path = mem_str(address_path(config->address));
-	if (!config->tls_cert && !local)
-		return error_set(ERR_REFUSED,
-				 "plain HTTP on %s: only loopback addresses "
-				 "and Unix sockets go without TLS",
-				 config->address);
 	s->port = address_port(fd);
 	TRY(start_daemon(s, take_fd(&fd), &pem));
 	s->accepting = true;

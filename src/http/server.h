@@ -42,6 +42,9 @@ struct http_route {
 	size_t body_max; /* bytes; 0: no body is accepted */
 	http_handler_fn handler;
 	const char *summary; /* for the OpenAPI document */
+	/* The body is a form: the handler says itself what is wrong with its
+	 * type.  All others take JSON. */
+	bool form;
 };
 
 struct http_config {
@@ -67,10 +70,13 @@ struct http_server;
  *
  * Errors: ERR_IO, ERR_SYNTAX (address), ERR_BUSY (the Unix socket is in use),
  * ERR_NOT_FOUND, ERR_LIMIT (certificate or key), ERR_REFUSED (plain HTTP
- * elsewhere than loopback).
+ * elsewhere than loopback, or a key that is open to others), ERR_CRYPTO.
  */
 MUST_USE int http_open(const struct http_config *config,
 		       struct http_server **ret_server);
+/* What of that can be seen without opening anything: address, tls_cert and
+ * tls_key are looked at.  Errors: as above, without ERR_BUSY. */
+MUST_USE int http_check(const struct http_config *config);
 /* The port that was bound (for ":0"), 0 for a Unix socket. */
 unsigned http_port(const struct http_server *s);
 /* Stops accepting, answers 503 to what waits and what still comes, then calls
@@ -95,9 +101,13 @@ const char *http_param(const struct http_exchange *x, const char *name);
 const char *http_query(const struct http_exchange *x, const char *name);
 /* A header; NULL if absent or given twice. */
 const char *http_header(const struct http_exchange *x, const char *name);
+/* How often a header is given. */
+unsigned http_header_count(const struct http_exchange *x, const char *name);
 struct slice http_body(const struct http_exchange *x);
 /* "Bearer" token of Authorization (RFC 6750), empty if none. */
 struct slice http_bearer(const struct http_exchange *x);
+/* True if Authorization says Bearer and has no token that could be one. */
+bool http_bearer_is_broken(const struct http_exchange *x);
 /*
  * The certificates that the peer has shown in the TLS handshake, in DER, its
  * own first: it holds that one's key, and nothing else is known of them.

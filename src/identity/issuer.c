@@ -22,6 +22,8 @@ enum {
 enum well_known { WELL_KNOWN_OIDC, WELL_KNOWN_OAUTH, WELL_KNOWN_COUNT };
 
 struct issuer {
+	struct trust *trust; /* borrowed */
+	uint64_t generation; /* of its keys */
 	json_t *spec;	     /* reference */
 	const json_t *oidc;  /* in spec */
 	const char *name;    /* in spec: its URL */
@@ -161,8 +163,10 @@ static int take_keys(void *owner, const struct transfer_result *result,
 	issuer_keys_free(i->keys);
 	i->keys = keys;
 	source_good(&i->source, clock_wall_ms(), clock_boot_ms());
-	if (!digest_equals(&content, &i->content))
+	if (!digest_equals(&content, &i->content)) {
 		i->source.changed = true;
+		i->generation = trust_next_generation(i->trust);
+	}
 	i->content = content;
 	*ret_after_ms = next_fetch_ms(i, result->fresh_s);
 	return 0;
@@ -231,10 +235,13 @@ static int64_t duration_s(const json_t *spec, const char *name,
 		       : seconds;
 }
 
-struct issuer *issuer_new(const struct trust_means *means, const json_t *spec)
+struct issuer *issuer_new(struct trust *t, const struct trust_means *means,
+			  const json_t *spec)
 {
 	struct issuer *i = mem_new(struct issuer);
 
+	i->trust = t;
+	i->generation = trust_next_generation(t);
 	i->spec = json_incref((json_t *)(uintptr_t)spec);
 	i->oidc = json_object_in(spec, "oidc");
 	i->name = json_text(i->oidc, "issuer", "");
@@ -272,6 +279,11 @@ const json_t *issuer_spec(const struct issuer *i)
 struct jose_key *const *issuer_keys(const struct issuer *i)
 {
 	return source_is_good(&i->source) ? i->keys : NULL;
+}
+
+uint64_t issuer_generation(const struct issuer *i)
+{
+	return issuer_keys(i) ? i->generation : 0;
 }
 
 int64_t issuer_longest_s(const struct issuer *i)

@@ -9,8 +9,10 @@
 
 struct issuer;
 
-/* spec: of a TrustDomain with "oidc", checked; a reference is taken. */
-struct issuer *issuer_new(const struct trust_means *means, const json_t *spec);
+/* spec: of a TrustDomain with "oidc", checked; a reference is taken.  t:
+ * borrowed. */
+struct issuer *issuer_new(struct trust *t, const struct trust_means *means,
+			  const json_t *spec);
 void issuer_free(struct issuer *i);
 
 const char *issuer_name(const struct issuer *i);
@@ -23,6 +25,8 @@ void issuer_hurry(struct issuer *i);
 
 /* Its keys, NULL-terminated; NULL if there are none or they are too old. */
 struct jose_key *const *issuer_keys(const struct issuer *i);
+/* Changes whenever its keys do; 0 while it has none that count. */
+uint64_t issuer_generation(const struct issuer *i);
 /* How long a token may live, seconds. */
 int64_t issuer_longest_s(const struct issuer *i);
 /* Whether a token's jti serves one acting call. */

@@ -34,3 +34,15 @@ enum svid_verdict oidc_verify(struct trust *t, struct slice token,
 			      const char *audience, int64_t now_ms,
 			      struct oidc_token *ret_token);
 void oidc_token_clear(struct oidc_token *token);
+
+/* True if the cache knows the token to be valid; ret_token as above, its claims
+ * not to be changed. */
+bool oidc_cache_find(struct token_cache *c, const struct trust *t,
+		     struct slice token, const char *audience, int64_t now_ms,
+		     struct oidc_token *ret_token);
+/* The same as oidc_verify() by way of the cache.  A token of more than
+ * TOKEN_CACHED_MAX bytes is verified each time. */
+enum svid_verdict oidc_cache_verify(struct token_cache *c, struct trust *t,
+				    struct slice token, const char *audience,
+				    int64_t now_ms,
+				    struct oidc_token *ret_token);

@@ -43,5 +43,10 @@ enum svid_verdict token_check_jti(const struct token_check *c, char *jti,
  * fitting ones are tried. */
 enum svid_verdict token_check_signature(const struct jose_token *token,
 					struct jose_key *const *keys);
+/* One thing that a kind of token is checked for; check is the kind's own. */
+typedef enum svid_verdict (*token_clause_fn)(const void *check);
+/* The first verdict that is not SVID_VALID; the cheap ones stand first. */
+enum svid_verdict token_check_clauses(const token_clause_fn *clauses,
+				      size_t count, const void *check);
 /* A verdict of the layer below. */
 enum svid_verdict svid_from_jose(enum jose_verdict verdict);

@@ -132,6 +132,12 @@ static const struct schema rows_REVOKE[] = {
 	COMMON,
 };
 
+static const struct schema rows_END_GRANT[] = {
+	TEXT("grant", 1, ID_TEXT_MAX),
+	REASON,
+	COMMON,
+};
+
 static const struct schema rows_SIGNAL[] = {
 	NAME("kind"),
 	CHOICE("subject", "agent|task|resource"),
@@ -358,7 +364,7 @@ check_signature(struct statement *s, const char *namespace, const json_t *lines)
 	struct ssh_key key;
 
 	if (!blob.len)
-		return STATEMENT_SIGNATURE;
+		return STATEMENT_MALFORMED;
 	if (!lines || !find_key(lines, blob, &key))
 		return STATEMENT_UNKNOWN;
 	outcome = sshsig_verify(slice_str(s->signature), namespace,
@@ -369,6 +375,85 @@ check_signature(struct statement *s, const char *namespace, const json_t *lines)
 	s->step_up =
 		key.hardware && outcome.user_present && outcome.user_verified;
 	return STATEMENT_VALID;
+}
+
+/* ---- what is wrong with a form ---- */
+
+static void add_fault(json_t *faults, const char *at, const char *detail)
+{
+	json_t *fault = json_object();
+
+	json_set_text(fault, "at", at);
+	json_set_text(fault, "detail", detail);
+	json_array_append_new(faults, fault);
+}
+
+/* The schema's faults, their places below "/statement". */
+static void member_faults(enum statement_type type, const json_t *body,
+			  json_t *faults)
+{
+	CLEANUP(json_put_p) json_t *found = NULL;
+	const char *digest = json_text(body, "digest", NULL);
+	const json_t *fault;
+	struct digest ignored;
+	size_t at;
+
+	schema_check(types[type].rows, body, NULL, &found);
+	json_array_foreach(found, at, fault) {
+		CLEANUP(mem_free_p)
+		char *place =
+			mem_format("/statement%s", json_text(fault, "at", ""));
+
+		add_fault(faults, place, json_text(fault, "detail", ""));
+	}
+	if (!is_nonce(json_text(body, "nonce", "")))
+		add_fault(faults, "/statement/nonce", "is 32 hex digits");
+	if (digest && digest_parse(digest, &ignored) < 0)
+		add_fault(faults, "/statement/digest",
+			  "is sha256: and 64 hex digits");
+}
+
+static void text_faults(enum statement_type type, const char *text,
+			json_t *faults)
+{
+	CLEANUP(json_put_p) json_t *body = NULL;
+	CLEANUP(mem_free_p) char *canonical = NULL;
+
+	if (json_parse(slice_str(text), STATEMENT_MAX, &body) < 0 ||
+	    !json_is_object(body)) {
+		add_fault(faults, "/statement",
+			  "is not the text of a JSON "
+			  "object");
+		return;
+	}
+	canonical = json_canonical(body);
+	if (strcmp(canonical, text) != 0)
+		add_fault(faults, "/statement",
+			  "is not in canonical form (RFC 8785)");
+	if (!json_text(body, "type", NULL))
+		add_fault(faults, "/statement/type", "is required");
+	else
+		member_faults(type, body, faults);
+}
+
+json_t *statement_faults(const json_t *signed_form, enum statement_type wanted)
+{
+	CLEANUP(buf_clear) struct buf raw = BUF_INIT(SSHSIG_ARMOR_MAX);
+	const char *signature;
+	const char *text;
+	json_t *faults = json_array();
+
+	if (!read_form(signed_form, &text, &signature)) {
+		add_fault(faults, "",
+			  "is {\"statement\", \"signature\"}, two texts");
+		return faults;
+	}
+	text_faults(wanted, text, faults);
+	if (!signing_key(signature, &raw).len)
+		add_fault(faults, "/signature",
+			  "is not an armored SSH signature: its begin, end or "
+			  "base64");
+	return faults;
 }
 
 enum statement_verdict statement_verify(const json_t *signed_form,

@@ -31,6 +31,7 @@ enum {
 	ROW(NOTICE, "notice/v1", "writ-admin")                                 \
 	ROW(EXCEPTION, "exception/v1", "writ-admin")                           \
 	ROW(REVOKE, "revoke/v1", "writ-admin")                                 \
+	ROW(END_GRANT, "end-grant/v1", "writ-admin")                           \
 	ROW(SIGNAL, "signal/v1", "writ-signal")                                \
 	ROW(HEARTBEAT, "heartbeat/v1", "writ-signal")
 
@@ -60,7 +61,7 @@ json_t *statement_new(enum statement_type type, const char *authority,
 
 enum statement_verdict {
 	STATEMENT_VALID,
-	STATEMENT_MALFORMED,  /* shape, canonical form, size */
+	STATEMENT_MALFORMED,  /* shape, canonical form, size, armor */
 	STATEMENT_WRONG_TYPE, /* not the type that is wanted here */
 	STATEMENT_ELSEWHERE,  /* for another authority */
 	STATEMENT_STALE,      /* at is too far from now */
@@ -68,6 +69,10 @@ enum statement_verdict {
 	STATEMENT_SIGNATURE,
 };
 const char *statement_verdict_name(enum statement_verdict verdict);
+
+/* What is wrong with a form that is STATEMENT_MALFORMED, for whoever made it:
+ * owned array of {"at": JSON pointer, "detail"}, at least one. */
+json_t *statement_faults(const json_t *signed_form, enum statement_type wanted);
 
 struct statement {
 	json_t *body;	      /* owned: the statement's members */

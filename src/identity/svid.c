@@ -43,8 +43,9 @@ struct check {
 };
 
 /* Section 2: alg, kid and typ; others are gone already (jose_token_parse). */
-static enum svid_verdict check_header(const struct check *c)
+static enum svid_verdict check_header(const void *check)
 {
+	const struct check *c = check;
 	const json_t *header = c->token->header;
 	const json_t *typ = json_object_get(header, "typ");
 	const json_t *kid = json_object_get(header, "kid");
@@ -61,8 +62,9 @@ static enum svid_verdict check_header(const struct check *c)
 }
 
 /* Section 3.1; a workload's ID has a path (SPIFFE-ID, section 2.2). */
-static enum svid_verdict check_subject(const struct check *c)
+static enum svid_verdict check_subject(const void *check)
 {
+	const struct check *c = check;
 	const char *sub = json_text(c->token->claims, "sub", NULL);
 	struct spiffe_id *id = &c->svid->id;
 
@@ -80,52 +82,44 @@ static struct token_check token_of(const struct check *c)
 }
 
 /* Section 3.2. */
-static enum svid_verdict check_audience(const struct check *c)
+static enum svid_verdict check_audience(const void *check)
 {
+	const struct check *c = check;
 	const struct token_check token = token_of(c);
 
 	return token_check_audience(&token);
 }
 
 /* Section 3.3. */
-static enum svid_verdict check_times(const struct check *c)
+static enum svid_verdict check_times(const void *check)
 {
+	const struct check *c = check;
 	const struct token_check token = token_of(c);
 
 	return token_check_times(&token, &c->svid->expires_ms);
 }
 
-static enum svid_verdict check_jti(const struct check *c)
+static enum svid_verdict check_jti(const void *check)
 {
+	const struct check *c = check;
 	const struct token_check token = token_of(c);
 
 	return token_check_jti(&token, c->svid->jti, sizeof(c->svid->jti));
 }
 
 /* Only keys of the subject's own trust domain count. */
-static enum svid_verdict check_signature(const struct check *c)
+static enum svid_verdict check_signature(const void *check)
 {
+	const struct check *c = check;
+
 	return token_check_signature(c->token,
 				     trust_keys(c->trust, c->svid->id.domain));
 }
 
-typedef enum svid_verdict (*clause_fn)(const struct check *c);
-
-static const clause_fn clauses[] = {
+static const token_clause_fn clauses[] = {
 	check_header, check_subject, check_audience,
 	check_times,  check_jti,     check_signature,
 };
-
-static enum svid_verdict check_clauses(const struct check *c)
-{
-	for (size_t i = 0; i < ARRAY_LEN(clauses); i++) {
-		enum svid_verdict verdict = clauses[i](c);
-
-		if (verdict != SVID_VALID)
-			return verdict;
-	}
-	return SVID_VALID;
-}
 
 enum svid_verdict svid_verify(const struct trust *t, struct slice token,
 			      const char *audience, int64_t now_ms,
@@ -138,5 +132,5 @@ enum svid_verdict svid_verify(const struct trust *t, struct slice token,
 	if (parsed != JOSE_VALID)
 		return svid_from_jose(parsed);
 	ret_svid->token = digest_of(token);
-	return check_clauses(&c);
+	return token_check_clauses(clauses, ARRAY_LEN(clauses), &c);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "crypto/digest.h"
+#include "identity/token_cache.h"
 #include "identity/trust.h"
 
 enum {
@@ -39,6 +40,10 @@ enum svid_verdict {
 	SVID_USAGE,	/* a certificate whose key is for something else */
 };
 
+/* Whether a token, of either kind, names one audience alone (of what is no
+ * token nothing is said: true). */
+bool token_has_one_audience(struct slice token);
+
 /* The reason class told to the caller, such as "expired"; never the token. */
 const char *svid_verdict_name(enum svid_verdict verdict);
 
@@ -69,19 +74,12 @@ enum svid_verdict x509_svid_verify(const struct trust *t,
 				   const struct slice *chain, size_t count,
 				   int64_t now_ms, struct svid *ret_svid);
 
-/*
- * The same with a cache of valid tokens and chains by hash, until they expire
- * or their domain's bundle changes; bounded, oldest first out.  A key that the
- * bundle does not have makes it be fetched early.
- */
-struct svid_cache;
-struct svid_cache *svid_cache_new(size_t entries);
-void svid_cache_free(struct svid_cache *c);
-DEFINE_CLEANUP(struct svid_cache *, svid_cache_free)
-enum svid_verdict svid_cache_verify(struct svid_cache *c, struct trust *t,
+/* The same by way of a cache of what was found valid; a key that the bundle
+ * does not have makes it be fetched early. */
+enum svid_verdict svid_cache_verify(struct token_cache *c, struct trust *t,
 				    struct slice token, const char *audience,
 				    int64_t now_ms, struct svid *ret_svid);
-enum svid_verdict svid_cache_verify_x509(struct svid_cache *c, struct trust *t,
+enum svid_verdict svid_cache_verify_x509(struct token_cache *c, struct trust *t,
 					 const struct slice *chain,
 					 size_t count, int64_t now_ms,
 					 struct svid *ret_svid);

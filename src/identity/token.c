@@ -28,6 +28,18 @@ enum svid_verdict svid_from_jose(enum jose_verdict verdict)
 	return SVID_MALFORMED;
 }
 
+enum svid_verdict token_check_clauses(const token_clause_fn *clauses,
+				      size_t count, const void *check)
+{
+	for (size_t i = 0; i < count; i++) {
+		enum svid_verdict verdict = clauses[i](check);
+
+		if (verdict != SVID_VALID)
+			return verdict;
+	}
+	return SVID_VALID;
+}
+
 static bool all_texts(const json_t *array)
 {
 	const json_t *value;
@@ -52,6 +64,14 @@ enum svid_verdict token_check_audience(const struct token_check *c)
 		ours = json_is_array(aud) && all_texts(aud) &&
 		       json_has_text(aud, c->audience);
 	return ours ? SVID_VALID : SVID_AUDIENCE;
+}
+
+bool token_has_one_audience(struct slice text)
+{
+	CLEANUP(jose_token_clear) struct jose_token token = { 0 };
+
+	return jose_token_parse_any(text, &token) != JOSE_VALID ||
+	       json_array_size(json_object_get(token.claims, "aud")) <= 1;
 }
 
 /* Reads a NumericDate in whole seconds; false if it is there but is none. */

@@ -99,7 +99,7 @@ static struct issuer *take_issuer(struct trust *t, const struct trust *old,
 
 	if (place && json_equal(issuer_spec(*place), spec))
 		return TAKE(*place);
-	return issuer_new(&t->means, spec);
+	return issuer_new(t, &t->means, spec);
 }
 
 /* A name that is there twice has been refused when the manifest was applied;
@@ -149,7 +149,10 @@ bool trust_refresh(struct trust *t, json_t **ret_faults)
 uint64_t trust_generation(const struct trust *t, const char *domain)
 {
 	struct domain **place = find_domain(t, domain);
+	struct issuer **issuer = place ? NULL : find_issuer(t, domain);
 
+	if (issuer)
+		return issuer_generation(*issuer);
 	return place ? domain_generation(*place) : 0;
 }
 

@@ -45,7 +45,8 @@ void trust_set(struct trust *t, const json_t *specs, json_t **ret_faults);
  * dropped by svid.c through trust_generation()). */
 bool trust_refresh(struct trust *t, json_t **ret_faults);
 
-/* Changes whenever the keys of the domain do; 0 for an unknown domain. */
+/* Changes whenever the keys of the domain (or issuer) do; 0 for an unknown one,
+ * and for an issuer without keys that count. */
 uint64_t trust_generation(const struct trust *t, const char *domain);
 
 /* Keys of a domain for JWT-SVIDs, NULL-terminated and borrowed; NULL for an

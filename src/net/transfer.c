@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "crypto/tls.h"
 #include "net/caching.h"
@@ -23,6 +24,7 @@ enum {
 	CONNECT_MS = 5 * 1000,
 	REQUEST_MAX = 16 << 20, /* bytes of a body or mail that is sent */
 	URL_MAX = 2048,
+	CA_MAX = 8 << 20,	/* bytes of a file of authorities */
 	MAIL_ADDRESS_MAX = 254, /* RFC 5321, 4.5.3.1.3 */
 	RECIPIENTS_MAX = 100,
 	MS_PER_S = 1000,
@@ -572,6 +574,102 @@ static bool has_part(CURLU *url, CURLUPart part)
 	return there;
 }
 
+static int check_mail_url(const char *url, bool plain)
+{
+	bool starttls = begins(url, "smtp://");
+
+	if (!starttls && !begins(url, "smtps://"))
+		return error_set(ERR_SYNTAX,
+				 "mail goes to smtp:// or smtps://");
+	if (strlen(url) > URL_MAX || !is_printable(url) || strchr(url, '@') ||
+	    !strchr(url, '/')[2])
+		return error_set(ERR_SYNTAX, "the mail server's URL");
+	if (plain && !starttls)
+		return error_set(ERR_REFUSED, "smtps:// is never plain");
+	return 0;
+}
+
+/* The address and port that the URL names as such; false for a name. */
+static bool read_literal(CURLU *url, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+	char *host = NULL;
+	char *port = NULL;
+	char bare[INET6_ADDRSTRLEN + 2] = "";
+	in_port_t number = 0;
+	bool found = true;
+
+	*ret = (struct sockaddr_storage){ 0 };
+	if (!curl_url_get(url, CURLUPART_HOST, &host, 0) && host)
+		snprintf(bare, sizeof(bare), "%s", host + (*host == '['));
+	bare[strcspn(bare, "]")] = '\0';
+	if (!curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) &&
+	    port)
+		number = htons((uint16_t)strtol(port, NULL, 10));
+	curl_free(host);
+	curl_free(port);
+	if (inet_pton(AF_INET, bare, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = number;
+	} else if (inet_pton(AF_INET6, bare, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = number;
+	} else {
+		found = false;
+	}
+	return found;
+}
+
+static bool is_loopback(CURLU *url)
+{
+	struct sockaddr_storage address;
+
+	return read_literal(url, &address) &&
+	       reach_is_loopback((const struct sockaddr *)&address);
+}
+
+static int check_named(const struct reach *reach, const char *text)
+{
+	CLEANUP(url_free_p) CURLU *url = curl_url();
+	struct sockaddr_storage address;
+
+	if (url && !curl_url_set(url, CURLUPART_URL, text, 0) &&
+	    read_literal(url, &address) &&
+	    reach_allows(reach, (const struct sockaddr *)&address, true))
+		return 0;
+	return error_set(ERR_REFUSED,
+			 "URL: without TLS only to a loopback address that "
+			 "outgoing.allow of writd.yaml names");
+}
+
+int transfer_check_reach(const struct reach *reach, const char *url)
+{
+	TRY(transfer_check_url(url));
+	return begins(url, "http://") ? check_named(reach, url) : 0;
+}
+
+int transfer_check_mail(const struct reach *reach, const char *url, bool plain)
+{
+	TRY(check_mail_url(url, plain));
+	return plain ? check_named(reach, url) : 0;
+}
+
+const struct reach *transfers_reach(const struct transfers *t)
+{
+	return t->reach;
+}
+
+int transfer_check_ca(const char *path)
+{
+	CLEANUP(buf_clear) struct buf pem = BUF_INIT(CA_MAX);
+
+	TRY(file_read(path, &pem));
+	return tls_check_authorities(buf_slice(&pem)) < 0
+		       ? error_context(ERR_SYNTAX, "'%s'", path)
+		       : 0;
+}
+
 int transfer_check_url(const char *text)
 {
 	CLEANUP(url_free_p) CURLU *url = curl_url();
@@ -585,11 +683,15 @@ int transfer_check_url(const char *text)
 					 "URL: only printable ASCII");
 	}
 	if (!begins(text, "https://") && !begins(text, "http://"))
-		return error_set(ERR_SYNTAX, "URL: not https");
+		return error_set(ERR_SYNTAX, "not an https URL");
 	rest = strchr(text, '/') + 2;
 	if (*rest == '/' || !url || curl_url_set(url, CURLUPART_URL, text, 0) ||
 	    !has_part(url, CURLUPART_HOST))
 		return error_set(ERR_SYNTAX, "URL: no host");
+	if (begins(text, "http://") && !is_loopback(url))
+		return error_set(ERR_SYNTAX,
+				 "not an https URL (http goes only to a "
+				 "loopback address that outgoing.allow names)");
 	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
 		return error_set(ERR_SYNTAX, "URL: holds a user");
 	if (strchr(text, '#'))
@@ -729,16 +831,9 @@ static int set_recipients(struct transfer *x, const char *const *to)
 
 static int set_mail_url(struct transfer *x, const struct transfer_mail *mail)
 {
-	bool starttls = begins(mail->url, "smtp://");
-
-	if (!starttls && !begins(mail->url, "smtps://"))
-		return error_set(ERR_SYNTAX,
-				 "mail goes to smtp:// or smtps://");
-	if (strlen(mail->url) > URL_MAX || !is_printable(mail->url) ||
-	    strchr(mail->url, '@'))
-		return error_set(ERR_SYNTAX, "the mail server's URL");
+	TRY(check_mail_url(mail->url, mail->plain));
 	x->plain = mail->plain;
-	if (x->plain && (!starttls || mail->user))
+	if (x->plain && mail->user)
 		return error_set(ERR_REFUSED,
 				 "a password is not sent without TLS");
 	curl_easy_setopt(x->curl, CURLOPT_URL, mail->url);

@@ -115,8 +115,27 @@ struct transfer *transfer_mail(struct transfers *t,
 void transfer_cancel(struct transfer *transfer);
 
 /*
- * Checks a URL for manifests and configuration: https (or http, which only ever
- * reaches named loopback addresses), a host, no user, no fragment, printable
- * ASCII, at most 2048 bytes.  Errors: ERR_SYNTAX.
+ * Checks a URL's form: https, or http to a loopback address written as such; a
+ * host, no user, no fragment, printable ASCII, at most 2048 bytes.
+ * Errors: ERR_SYNTAX.
  */
 MUST_USE int transfer_check_url(const char *url);
+
+/*
+ * The same for manifests and configuration, which are refused what could never
+ * be fetched: http goes to a loopback address that reach names, and nowhere
+ * else.  reach: NULL names none.
+ * Errors: ERR_SYNTAX, ERR_REFUSED (http, and not named).
+ */
+MUST_USE int transfer_check_reach(const struct reach *reach, const char *url);
+
+/* The same for a mail server's URL, and plain as in struct transfer_mail. */
+MUST_USE int transfer_check_mail(const struct reach *reach, const char *url,
+				 bool plain);
+
+/* Where these may go; borrowed, NULL: public addresses only. */
+const struct reach *transfers_reach(const struct transfers *t);
+
+/* Whether a file can be what ca_file names: PEM with at least one certificate.
+ * Errors: ERR_IO, ERR_NOT_FOUND, ERR_LIMIT, ERR_SYNTAX. */
+MUST_USE int transfer_check_ca(const char *path);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "notify/mail.h"
@@ -19,7 +18,6 @@ enum {
 	LOOK_MAX_MS = 3600 * 1000,
 	SWEEP_MS = 3600 * 1000, /* between looks for old dead letters */
 	STATUS_GONE = 410,
-	FILE_TEXT_MAX = 512, /* bytes of a user's name or password */
 	MESSAGE_MAX = 16 * 1024,
 };
 
@@ -231,11 +229,17 @@ static void send_webhook(struct flight *x)
 	int64_t at_s = clock_wall_ms() / 1000;
 
 	/* Read anew each time: a secret is exchanged without a restart. */
-	if (webhook_secrets_read(x->endpoint->secrets, &secrets) < 0) {
+	if (webhook_secrets_read(x->endpoint->secrets, x->endpoint->keys,
+				 &secrets) < 0) {
 		failed(x, "its secret cannot be read", 0);
 		return;
 	}
+	endpoint_keys(x->endpoint, &secrets);
 	tags = webhook_signature(&secrets, id_of(x), at_s, slice_str(body));
+	if (!tags) {
+		failed(x, "it could not be signed", 0);
+		return;
+	}
 	id = mem_format("webhook-id: %s", id_of(x));
 	at = mem_format("webhook-timestamp: %lld", (long long)at_s);
 	signature = mem_format("webhook-signature: %s", tags);
@@ -254,19 +258,6 @@ static void send_webhook(struct flight *x)
 			.timeout_ms = NOTIFY_TIMEOUT_MS,
 		},
 		webhook_done, x);
-}
-
-/* The first line of a file; b is wiped by whoever clears it. */
-static int read_line(const char *path, struct buf *b)
-{
-	const char *text;
-
-	if (!path)
-		return 0;
-	TRY(file_read(path, b));
-	text = buf_text(b);
-	buf_cut(b, strcspn(text, "\r\n"));
-	return 0;
 }
 
 static int compose(const struct flight *x, const char *to, struct buf *message)
@@ -289,12 +280,12 @@ static int compose(const struct flight *x, const char *to, struct buf *message)
 static void hand_to_server(struct flight *x, const char *to,
 			   struct slice message)
 {
-	CLEANUP(buf_clear) struct buf user = BUF_INIT(FILE_TEXT_MAX);
-	CLEANUP(buf_clear) struct buf password = BUF_INIT(FILE_TEXT_MAX);
+	CLEANUP(buf_clear) struct buf user = BUF_INIT(MAIL_LINE_MAX);
+	CLEANUP(buf_clear) struct buf password = BUF_INIT(MAIL_LINE_MAX);
 	const struct endpoint *e = x->endpoint;
 
-	if (read_line(e->user, &user) < 0 ||
-	    read_line(e->password, &password) < 0) {
+	if (mail_read_line(e->user, false, &user) < 0 ||
+	    mail_read_line(e->password, true, &password) < 0) {
 		failed(x, "user or password cannot be read", 0);
 		return;
 	}

@@ -26,10 +26,16 @@
 	    "An agent of yours has expired")                                   \
 	ROW(CONTAINED, "containment.made", "containments",                     \
 	    "An agent of yours, or a task of it, was contained")               \
+	ROW(CHANGE_WAITING, "change.waiting", "changes",                       \
+	    "A change of the inventory waits for signatures")                  \
+	ROW(CHANGE_REMOVED, "change.removed", "changes",                       \
+	    "What you own was removed from the inventory")                     \
 	ROW(EXCEPTION_WAITING, "exception.waiting", "exceptions",              \
 	    "An exception (break-glass) waits for signatures")                 \
 	ROW(EXCEPTION_CHANGED, "exception.changed", "exceptions",              \
-	    "An exception for a task of your agent is in force, or revoked")
+	    "An exception for a task of your agent is in force, or revoked")   \
+	ROW(CREDENTIAL_SHOWN, "credential.shown", "credentials",               \
+	    "A credential of your agent was shown after its end")
 
 enum notify_event {
 #define NOTIFY_EVENT_ENUM(name, text, folder, subject) NOTIFY_##name,

@@ -10,10 +10,12 @@
 struct endpoint {
 	char *name;
 	char *url;
-	char *ca_file; /* may be NULL */
-	char *secrets; /* path; NULL for mail */
-	char *from;    /* of mail only, as the rest */
-	char *user;    /* path of a file, may be NULL */
+	char *ca_file;	/* may be NULL */
+	char *secrets;	/* path of shared secrets, may be NULL; NULL for mail */
+	char *keys;	/* path of keys of our own, may be NULL */
+	json_t *public; /* owned: public halves of the keys, as last read */
+	char *from;	/* of mail only, as the rest */
+	char *user;	/* path of a file, may be NULL */
 	char *password;
 	bool plain;
 	bool events[NOTIFY_EVENT_COUNT];
@@ -41,6 +43,10 @@ struct notifier {
 	int64_t rows_max;
 	int64_t swept_ms; /* boot clock: dead letters were looked over */
 };
+
+/* Notes the public halves of what was read. */
+struct webhook_secrets;
+void endpoint_keys(struct endpoint *e, const struct webhook_secrets *secrets);
 
 /* Sends what is due, once this callback is over. */
 void courier_wake(struct notifier *n);

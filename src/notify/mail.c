@@ -2,6 +2,7 @@
 
 #include "base/civil.h"
 #include "base/error.h"
+#include "base/file.h"
 
 enum {
 	ADDRESS_MAX = 254,
@@ -83,4 +84,13 @@ int mail_compose(const struct mail_parts *parts, struct buf *b)
 		 "this mail.\r\n",
 		 parts->id, parts->domain, parts->subject, parts->link);
 	return buf_finish(b, &all);
+}
+
+int mail_read_line(const char *path, bool secret, struct buf *b)
+{
+	if (!path)
+		return 0;
+	TRY(secret ? file_read_private(path, b) : file_read(path, b));
+	buf_cut(b, strcspn(buf_text(b), "\r\n"));
+	return 0;
 }

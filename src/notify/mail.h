@@ -8,6 +8,12 @@
  * in a header and in an envelope as it is. */
 bool mail_address_is_good(const char *text);
 
+enum { MAIL_LINE_MAX = 512 }; /* bytes of a user's name or password's file */
+
+/* Appends the first line of a file, nothing for NULL.  secret: it must not be
+ * open to others.  Errors: those of file_read_private(). */
+MUST_USE int mail_read_line(const char *path, bool secret, struct buf *b);
+
 struct mail_parts {
 	const char *id;	    /* of the notice; stands in Message-ID */
 	const char *domain; /* of the Message-ID */

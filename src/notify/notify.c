@@ -37,21 +37,60 @@ static void choose_events(struct endpoint *e, const json_t *names)
 				      notify_event_name((enum notify_event)i));
 }
 
-static int read_webhook(struct endpoint *e, const json_t *row)
+void endpoint_keys(struct endpoint *e, const struct webhook_secrets *secrets)
+{
+	json_t *keys = json_array();
+
+	for (size_t i = 0; i < secrets->seed_count; i++) {
+		CLEANUP(mem_free_p) char *key = webhook_public_key(secrets, i);
+
+		if (key)
+			json_array_append_new(keys, json_string(key));
+	}
+	json_decref(e->public);
+	e->public = keys;
+}
+
+static int read_webhook(struct endpoint *e, const json_t *row,
+			const struct reach *reach)
 {
 	CLEANUP(webhook_secrets_clear) struct webhook_secrets secrets = { 0 };
 
 	e->name = mem_str(json_text(row, "name", ""));
 	e->url = mem_str(json_text(row, "url", ""));
-	e->secrets = mem_str(json_text(row, "secretFile", ""));
+	e->secrets = mem_str(json_text(row, "secretFile", NULL));
+	e->keys = mem_str(json_text(row, "keyFile", NULL));
 	e->ca_file = mem_str(json_text(row, "caFile", NULL));
 	e->only = json_incref(json_object_get(row, "for"));
 	choose_events(e, json_object_get(row, "events"));
-	TRY(transfer_check_url(e->url));
-	return webhook_secrets_read(e->secrets, &secrets);
+	TRY(transfer_check_reach(reach, e->url));
+	if (e->ca_file)
+		TRY(transfer_check_ca(e->ca_file));
+	TRY(webhook_secrets_read(e->secrets, e->keys, &secrets));
+	endpoint_keys(e, &secrets);
+	return 0;
 }
 
-static int read_mail(struct endpoint *e, const json_t *smtp)
+/* The files are read again for each mail. */
+static int check_mail_files(const struct endpoint *e)
+{
+	CLEANUP(buf_clear) struct buf user = BUF_INIT(MAIL_LINE_MAX);
+	CLEANUP(buf_clear) struct buf password = BUF_INIT(MAIL_LINE_MAX);
+
+	if (!e->user != !e->password)
+		return error_set(ERR_SYNTAX,
+				 "userFile and passwordFile go together");
+	if (e->plain && e->user)
+		return error_set(ERR_REFUSED,
+				 "a password is not sent without TLS: drop "
+				 "plain, or userFile and passwordFile");
+	TRY(mail_read_line(e->user, false, &user));
+	TRY(mail_read_line(e->password, true, &password));
+	return e->ca_file ? transfer_check_ca(e->ca_file) : 0;
+}
+
+static int read_mail(struct endpoint *e, const json_t *smtp,
+		     const struct reach *reach)
 {
 	e->name = mem_str(NOTIFY_MAIL);
 	e->url = mem_str(json_text(smtp, "url", ""));
@@ -61,34 +100,31 @@ static int read_mail(struct endpoint *e, const json_t *smtp)
 	e->ca_file = mem_str(json_text(smtp, "caFile", NULL));
 	e->plain = json_flag(smtp, "plain", false);
 	choose_events(e, json_object_get(smtp, "events"));
-	if (strncmp(e->url, "smtp://", 7) != 0 &&
-	    strncmp(e->url, "smtps://", 8) != 0)
-		return error_set(ERR_SYNTAX, "'%s' is no URL of a mail server",
-				 e->url);
+	TRY(transfer_check_mail(reach, e->url, e->plain));
 	if (!mail_address_is_good(e->from))
 		return error_set(ERR_SYNTAX, "'%s' is no address", e->from);
-	return 0;
+	return check_mail_files(e);
 }
 
-static int read_endpoints(struct notifier *n, const json_t *config)
+static int read_endpoints(struct notifier *n, const json_t *config,
+			  const struct reach *reach)
 {
 	const json_t *webhooks = json_object_get(config, "webhooks");
 	const json_t *smtp = json_object_get(config, "smtp");
 	const json_t *row;
 	size_t at;
+	int r;
 
 	n->endpoints =
 		mem_array(json_array_size(webhooks) + 1, sizeof(*n->endpoints));
 	json_array_foreach(webhooks, at, row) {
-		int r = read_webhook(&n->endpoints[n->count++], row);
-
+		r = read_webhook(&n->endpoints[n->count++], row, reach);
 		if (r < 0)
 			return error_context(r, "notify: webhook '%s'",
 					     json_text(row, "name", ""));
 	}
-	if (smtp && read_mail(&n->endpoints[n->count++], smtp) < 0)
-		return error_context(ERR_SYNTAX, "notify: smtp");
-	return 0;
+	r = smtp ? read_mail(&n->endpoints[n->count++], smtp, reach) : 0;
+	return r < 0 ? error_context(r, "notify: smtp") : 0;
 }
 
 static struct endpoint *find_endpoint(const struct notifier *n,
@@ -142,7 +178,9 @@ int notify_open(const struct notify_config *config,
 	n->rows_max =
 		json_int(config->config, "keep", NOTIFY_ENDPOINT_ROWS_MAX);
 	read_retry(n, json_object_get(config->config, "retry"));
-	TRY(read_endpoints(n, config->config));
+	TRY(read_endpoints(
+		n, config->config,
+		config->transfers ? transfers_reach(config->transfers) : NULL));
 	n->config.config = NULL; /* the caller's */
 	TRY(take_up(n));
 	evidence_on_outbox(config->evidence, outbox_changed, n);
@@ -157,10 +195,28 @@ static void endpoint_clear(struct endpoint *e)
 	free(e->url);
 	free(e->ca_file);
 	free(e->secrets);
+	free(e->keys);
+	json_decref(e->public);
 	free(e->from);
 	free(e->user);
 	free(e->password);
 	json_decref(e->only);
+}
+
+static void endpoints_free(struct notifier *n)
+{
+	for (size_t i = 0; i < n->count; i++)
+		endpoint_clear(&n->endpoints[i]);
+	free(n->endpoints);
+}
+
+int notify_check(const json_t *config, const struct reach *reach)
+{
+	struct notifier n = { 0 };
+	int r = read_endpoints(&n, config, reach);
+
+	endpoints_free(&n);
+	return r;
 }
 
 void notify_close(struct notifier *n)
@@ -169,9 +225,7 @@ void notify_close(struct notifier *n)
 		return;
 	evidence_on_outbox(n->config.evidence, NULL, NULL);
 	courier_close(n);
-	for (size_t i = 0; i < n->count; i++)
-		endpoint_clear(&n->endpoints[i]);
-	free(n->endpoints);
+	endpoints_free(n);
 	map_free(n->flights);
 	free(n->link);
 	free(n);
@@ -281,6 +335,8 @@ static json_t *endpoints_json(const struct notifier *n)
 		json_set_flag(row, "works", e->failures == 0);
 		json_set_text(row, "why", e->failures ? e->why : NULL);
 		json_set_int(row, "held", e->rows);
+		if (json_array_size(e->public))
+			json_object_set(row, "publicKeys", e->public);
 		json_array_append_new(list, row);
 	}
 	return list;

@@ -48,6 +48,10 @@ struct notify_config {
  */
 MUST_USE int notify_open(const struct notify_config *config,
 			 struct notifier **ret_notifier);
+/* What of that can be seen without a log and a loop; for --check-config.
+ * reach: addresses that are named.  Errors: as above, ERR_REFUSED (a secret is
+ * open to others; a URL without TLS to what is not named). */
+MUST_USE int notify_check(const json_t *config, const struct reach *reach);
 /* Ends what is under way; it is sent again at the next start. */
 void notify_close(struct notifier *n);
 DEFINE_CLEANUP(struct notifier *, notify_close)

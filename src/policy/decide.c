@@ -10,7 +10,7 @@
 #include "policy/engine.h"
 
 enum {
-	TTL_FLOOR = 60,	    /* seconds; shorter is never proposed */
+	TTL_FLOOR = POLICY_TTL_FLOOR_S,
 	NAMES_MAX = 64,	    /* groups or kinds of evidence in one question */
 	MEMBERS_MAX = 4096, /* of one group, that are asked about */
 };

@@ -126,6 +126,9 @@ struct policy_people {
 	 * entities; now as in its context. */
 };
 
+/* Seconds; less time than this is never proposed by policy_decide(). */
+enum { POLICY_TTL_FLOOR_S = 60 };
+
 enum policy_decision { POLICY_DENY, POLICY_PENDING, POLICY_ALLOW };
 
 struct policy_verdict {

@@ -11,7 +11,8 @@ static const struct {
 	[NOUN_OBJECT] = { "object", { "kind" } },
 	[NOUN_CHANGE] = { "change", { "state" } },
 	[NOUN_TASK] = { "task", { "agent", "state" } },
-	[NOUN_REQUEST] = { "request", { "task", "agent", "state" } },
+	[NOUN_REQUEST] = { "request",
+			   { "task", "agent", "state", "exception" } },
 	[NOUN_GRANT] = { "grant", { "state", "target" } },
 	[NOUN_VOUCHER] = { "voucher", { "subject" } },
 	[NOUN_CONTAINMENT] = { "containment", { "state" } },
@@ -22,6 +23,7 @@ static const struct {
 	[NOUN_SIGNAL] = { "signal", { "detector" } },
 	[NOUN_EXCEPTION] = { "exception", { "state", "task" } },
 	[NOUN_POINT] = { "point", { "containment" } },
+	[NOUN_CREDENTIAL] = { "credential", { "state" } },
 };
 
 const char *noun_name(enum noun noun)
@@ -34,13 +36,21 @@ const char *const *noun_columns(enum noun noun)
 	return nouns[noun].columns;
 }
 
+/* A member of the document, or of the decision in it. */
+static const char *value_of(const json_t *doc, const char *column)
+{
+	return json_text(
+		doc, column,
+		json_text(json_object_get(doc, "decision"), column, NULL));
+}
+
 void noun_values(enum noun noun, const json_t *doc,
 		 const char *ret_values[STORE_COLUMNS_MAX])
 {
 	for (size_t i = 0; i < STORE_COLUMNS_MAX; i++) {
 		const char *column = nouns[noun].columns[i];
 
-		ret_values[i] = column ? json_text(doc, column, NULL) : NULL;
+		ret_values[i] = column ? value_of(doc, column) : NULL;
 		if (!column)
 			break;
 	}
@@ -207,4 +217,26 @@ int store_find_words(struct store *s, enum noun noun, const char *words,
 	TRY(statement_of_noun(s, noun, NOUN_STATEMENT_WORDS, &statement));
 	TRY(statement_bind(s, statement, values, ARRAY_LEN(values)));
 	return read_docs(s, noun, statement, ret_docs);
+}
+
+int store_exception_uses(struct store *s, const char *exception, unsigned max,
+			 json_t **ret_ids)
+{
+	CLEANUP(statement_end_p) sqlite3_stmt *statement = NULL;
+	CLEANUP(json_put_p) json_t *ids = json_array();
+	const struct bind values[] = { bind_text(exception), bind_int(max) };
+	bool row;
+
+	TRY(statement_get(s, STATEMENT_REQUEST_USES, &statement));
+	TRY(statement_bind(s, statement, values, ARRAY_LEN(values)));
+	TRY(statement_step(s, statement, &row));
+	while (row) {
+		struct slice id = column_slice(statement, 0);
+
+		json_array_append_new(
+			ids, json_stringn((const char *)id.ptr, id.len));
+		TRY(statement_step(s, statement, &row));
+	}
+	*ret_ids = TAKE(ids);
+	return 0;
 }

@@ -137,8 +137,24 @@ static const char step_points[] =
 	" leaf INTEGER NOT NULL, sum BLOB NOT NULL, containment TEXT) STRICT;"
 	"CREATE INDEX point_containment ON point(containment, id);";
 
-static const char *const steps[] = { step_1, step_outbox, step_signals,
-				     step_cosignatures, step_points };
+/* What the keeper made tokens and certificates of. */
+static const char step_credentials[] =
+	"CREATE TABLE credential(id TEXT PRIMARY KEY, doc TEXT NOT NULL,"
+	" leaf INTEGER NOT NULL, sum BLOB NOT NULL, state TEXT) STRICT;"
+	"CREATE INDEX credential_state ON credential(state, id);";
+
+/* By the exception that a request's decision rests on: few have one. */
+static const char step_uses[] =
+	"ALTER TABLE request ADD COLUMN exception TEXT;"
+	"UPDATE request SET"
+	" exception = json_extract(doc, '$.decision.exception');"
+	"CREATE INDEX request_exception ON request(exception, id)"
+	" WHERE exception IS NOT NULL;";
+
+static const char *const steps[] = { step_1,	   step_outbox,
+				     step_signals, step_cosignatures,
+				     step_points,  step_credentials,
+				     step_uses };
 
 static int exec_sql(struct store *s, const char *sql)
 {
@@ -177,7 +193,7 @@ static int take_steps(struct store *s, unsigned version)
 
 int schema_migrate(struct store *s)
 {
-	unsigned version;
+	unsigned version = 0;
 	int r;
 
 	TRY(read_version(s, &version));
@@ -194,7 +210,7 @@ int schema_migrate(struct store *s)
 
 int schema_require(struct store *s)
 {
-	unsigned version;
+	unsigned version = 0;
 
 	TRY(read_version(s, &version));
 	if (version != ARRAY_LEN(steps))

@@ -53,6 +53,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 		" VALUES(?, ?, ?, ?, ?) ON CONFLICT(scope, key) DO UPDATE SET"
 		" request = excluded.request, about = excluded.about,"
 		" expires = excluded.expires",
+	[STATEMENT_REQUEST_USES] = "SELECT id FROM request WHERE exception = ?1"
+				   " ORDER BY id LIMIT ?2",
 	[STATEMENT_REPLY_GET] =
 		"SELECT request, about FROM reply WHERE scope = ? AND key = ?",
 	[STATEMENT_REPLY_EXPIRE] =

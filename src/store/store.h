@@ -32,13 +32,14 @@ enum noun {
 	NOUN_SIGNAL,	  /* live signals of detectors; by detector */
 	NOUN_EXCEPTION,	  /* break-glass; by state, task */
 	NOUN_POINT,	  /* what became of a point; by containment */
+	NOUN_CREDENTIAL,  /* what the keeper signed; by state */
 	NOUN_COUNT,
 };
 
 const char *noun_name(enum noun noun);
 
 enum {
-	STORE_COLUMNS_MAX = 3, /* look-up columns of a noun */
+	STORE_COLUMNS_MAX = 4, /* look-up columns of a noun */
 	STORE_PARTS_MAX = 16,  /* payload parts of a leaf */
 	STORE_TILE_LEN = 8192, /* bytes of a full tile */
 };
@@ -167,6 +168,10 @@ MUST_USE int store_get(struct store *s, enum noun noun, const char *id,
 MUST_USE int store_find(struct store *s, enum noun noun, const char *column,
 			const char *value, const char *after, unsigned max,
 			json_t **ret_docs);
+/* Ids of the requests whose decision rests on an exception, in order, at most
+ * max; owned array. */
+MUST_USE int store_exception_uses(struct store *s, const char *exception,
+				  unsigned max, json_t **ret_ids);
 MUST_USE int store_subject_get(struct store *s, const char *subject,
 			       struct buf *ret_wrapped, unsigned *ret_kek);
 MUST_USE int store_payload_get(struct store *s, uint64_t leaf, unsigned part,

@@ -11,11 +11,16 @@
  *   --seconds N      at most (10)
  *   --method NAME    GET, or POST where there is a body
  *   --body FILE      sent as application/json; "{n}" becomes the number of the
- *                    request
+ *                    request, "{line}" the line of that number
+ *   --form FILE      the same, as application/x-www-form-urlencoded
+ *   --lines FILE     for "{line}", from the first one again after the last
  *   --token FILE     sent as a bearer token
+ *   --then PATH      after a 200 that tells of a request, "{}" is posted there
+ *                    before the next; "{id}" becomes the request's id
  *
  * Each request has an Idempotency-Key of its own.  Prints one line of JSON:
- * figures_report(), "status" with a count for each, "broken" connections.
+ * figures_report(), "status" with a count for each, "broken" connections.  With
+ * --then a time is that of both, and the status that of the second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -53,16 +58,23 @@ union any_address {
 struct plan {
 	long connections, requests, seconds;
 	const char *method, *path;
+	const char *then; /* NULL: one exchange is all */
+	const char *type; /* of the body */
 	union any_address address;
 	socklen_t address_len;
 	struct buf body;
 	struct buf token;
+	struct buf text;    /* what lines point into */
+	const char **lines; /* owned; NULL without */
+	long line_count;
 	char run[ID_MAX]; /* makes the keys of this run its own */
 };
 
 struct connection {
 	int fd;
-	int64_t began_us; /* of the request that is outstanding */
+	long number;	  /* of the request that is outstanding */
+	int64_t began_us; /* of it */
+	bool follows;	  /* what is outstanding is what comes then */
 	struct buf out;	  /* what is left to send */
 	struct buf in;
 };
@@ -147,39 +159,80 @@ static void take_address(struct plan *p, const char *text)
 
 /* Requests. */
 
-static void put_body(struct buf *out, const struct buf *template, long n)
+/* What stands for the mark at a place of a template: its length, or 0. */
+static size_t put_mark(struct buf *out, const struct plan *p, const char *at,
+		       long n)
 {
-	const char *at = buf_text(template);
-	const char *mark;
-
-	while ((mark = strstr(at, "{n}"))) {
-		buf_put(out, slice_of(at, (size_t)(mark - at)));
+	if (!strncmp(at, "{n}", 3)) {
 		buf_putf(out, "%ld", n);
-		at = mark + 3;
+		return 3;
 	}
-	buf_put_str(out, at);
+	if (p->lines && !strncmp(at, "{line}", 6)) {
+		buf_put_str(out, p->lines[n % p->line_count]);
+		return 6;
+	}
+	return 0;
+}
+
+static void put_body(struct buf *out, const struct plan *p, long n)
+{
+	const char *at = buf_text(&p->body);
+
+	while (*at) {
+		size_t len = strcspn(at + 1, "{") + 1;
+		size_t mark = put_mark(out, p, at, n);
+
+		if (!mark)
+			buf_put(out, slice_of(at, len));
+		at += mark ? mark : len;
+	}
+}
+
+/* part: of the exchanges that the request is made of. */
+static void put_head(const struct plan *p, const char *method, const char *path,
+		     long n, int part, struct buf *out)
+{
+	buf_putf(out,
+		 "%s %s HTTP/1.1\r\nHost: localhost\r\n"
+		 "Idempotency-Key: %s-%ld-%d\r\n",
+		 method, path, p->run, n, part);
+	if (p->token.len)
+		buf_putf(out, "Authorization: Bearer %s\r\n",
+			 buf_text(&p->token));
+}
+
+static void put_rest(const char *type, struct slice body, struct buf *out)
+{
+	if (body.len)
+		buf_putf(out,
+			 "Content-Type: %s\r\n"
+			 "Content-Length: %zu\r\n",
+			 type, body.len);
+	buf_put_str(out, "\r\n");
+	buf_put(out, body);
 }
 
 static void put_request(const struct plan *p, long n, struct buf *out)
 {
 	CLEANUP(buf_clear) struct buf body = BUF_INIT(2 * FILE_MAX);
 
-	buf_putf(out,
-		 "%s %s HTTP/1.1\r\nHost: localhost\r\n"
-		 "Idempotency-Key: %s-%ld\r\n",
-		 p->method, p->path, p->run, n);
-	if (p->token.len)
-		buf_putf(out, "Authorization: Bearer %s\r\n",
-			 buf_text(&p->token));
-	if (p->body.len) {
-		put_body(&body, &p->body, n);
-		buf_putf(out,
-			 "Content-Type: application/json\r\n"
-			 "Content-Length: %zu\r\n",
-			 body.len);
-	}
-	buf_put_str(out, "\r\n");
-	buf_put(out, buf_slice(&body));
+	put_head(p, p->method, p->path, n, 0, out);
+	if (p->body.len)
+		put_body(&body, p, n);
+	put_rest(p->type, buf_slice(&body), out);
+}
+
+/* The second exchange, about the request with this id. */
+static void put_follower(const struct plan *p, long n, struct slice id,
+			 struct buf *out)
+{
+	const char *mark = strstr(p->then, "{id}");
+	CLEANUP(mem_free_p)
+	char *path = mem_format("%.*s%.*s%s", (int)(mark - p->then), p->then,
+				(int)id.len, (const char *)id.ptr, mark + 4);
+
+	put_head(p, "POST", path, n, 1, out);
+	put_rest("application/json", slice_str("{}"), out);
 }
 
 /* Connections. */
@@ -213,7 +266,8 @@ static void next_request(struct load *l, struct connection *c)
 		end_connection(l, c, false);
 		return;
 	}
-	put_request(&l->plan, l->sent++, &c->out);
+	c->number = l->sent++;
+	put_request(&l->plan, c->number, &c->out);
 	c->began_us = figures_now_us();
 	send_rest(l, c);
 }
@@ -224,6 +278,32 @@ static size_t body_length(const char *head)
 	const char *line = strcasestr(head, "\r\nContent-Length:");
 
 	return line ? strtoul(line + 17, NULL, 10) : SIZE_MAX;
+}
+
+/* The id of the request that a body tells of; empty if it does not. */
+static struct slice request_id(struct slice body)
+{
+	static const char mark[] = "\"id\":\"req_";
+	const char *at = memmem(body.ptr, body.len, mark, sizeof(mark) - 1);
+	const char *id = at ? strchr(at + 4, '"') + 1 : NULL;
+
+	return id ? slice_of(id, strcspn(id, "\"")) : slice_of(NULL, 0);
+}
+
+/* Whether another exchange has begun that belongs to the same request. */
+static bool goes_on(struct load *l, struct connection *c, unsigned status,
+		    struct slice body)
+{
+	struct slice id;
+
+	if (c->follows || !l->plan.then || status != 200)
+		return false;
+	id = request_id(body);
+	if (!id.len)
+		return false;
+	put_follower(&l->plan, c->number, id, &c->out);
+	send_rest(l, c);
+	return true;
 }
 
 /* Takes the whole reply out of c->in; false if it is not whole yet. */
@@ -244,7 +324,10 @@ static bool take_reply(struct load *l, struct connection *c)
 	}
 	if (c->in.len < head + body)
 		return false;
+	c->follows = goes_on(l, c, status, slice_of(text + head, body));
 	buf_consume(&c->in, head + body);
+	if (c->follows)
+		return false;
 	l->status[status]++;
 	l->done++;
 	figures_add(&l->figures, figures_now_us() - c->began_us);
@@ -356,13 +439,40 @@ static void take_token(struct buf *b, const char *path)
 		buf_cut(b, b->len - 1);
 }
 
+/* Cuts the text into its lines. */
+static void take_lines(struct plan *p, const char *path)
+{
+	char *rest;
+	char *line;
+
+	take_file(&p->text, path);
+	p->lines = mem_array(p->text.len + 1, sizeof(*p->lines));
+	buf_text(&p->text);
+	rest = (char *)p->text.data;
+	while ((line = strsep(&rest, "\n"))) {
+		if (*line)
+			p->lines[p->line_count++] = line;
+	}
+	if (!p->line_count)
+		die("there are no lines");
+}
+
+static void take_body(struct plan *p, const char *type, const char *path)
+{
+	p->type = type;
+	take_file(&p->body, path);
+}
+
 static const struct option options[] = {
 	{ "connections", required_argument, NULL, 'c' },
 	{ "requests", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 's' },
 	{ "method", required_argument, NULL, 'm' },
 	{ "body", required_argument, NULL, 'b' },
+	{ "form", required_argument, NULL, 'f' },
+	{ "lines", required_argument, NULL, 'l' },
 	{ "token", required_argument, NULL, 't' },
+	{ "then", required_argument, NULL, 'n' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -382,10 +492,21 @@ static void take_option(struct plan *p, int option, const char *value)
 		p->method = value;
 		return;
 	case 'b':
-		take_file(&p->body, value);
+		take_body(p, "application/json", value);
+		return;
+	case 'f':
+		take_body(p, "application/x-www-form-urlencoded", value);
+		return;
+	case 'l':
+		take_lines(p, value);
 		return;
 	case 't':
 		take_token(&p->token, value);
+		return;
+	case 'n':
+		if (!strstr(value, "{id}"))
+			die("the path of --then has no {id}");
+		p->then = value;
 		return;
 	default:
 		die("see the head of load.c for its options");
@@ -413,7 +534,8 @@ int main(int argc, char **argv)
 				    .requests = 10000,
 				    .seconds = 10,
 				    .body = BUF_INIT(FILE_MAX),
-				    .token = BUF_INIT(FILE_MAX) } };
+				    .token = BUF_INIT(FILE_MAX),
+				    .text = BUF_INIT(FILE_MAX) } };
 
 	signal(SIGPIPE, SIG_IGN);
 	read_options(argc, argv, &l.plan);
@@ -432,6 +554,8 @@ int main(int argc, char **argv)
 	figures_close(&l.figures);
 	buf_clear(&l.plan.body);
 	buf_clear(&l.plan.token);
+	buf_clear(&l.plan.text);
+	free(l.plan.lines);
 	fd_close_p(&l.epoll_fd);
 	return l.done ? 0 : 1;
 }

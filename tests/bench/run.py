@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE.parent / "integration"),
 
 # pylint: disable=wrong-import-position
 import harness
+import lent
 import scale
 import slapd
 from tokens import DROP
@@ -45,15 +46,28 @@ def request_body(authority, agent, task, resource, member):
     return agent.request_body(task, "AddToGroup", resource, member)
 
 
-def load(authority, agent, body, connections, seconds, requests=1000000):
-    """One run of the load generator; a token without jti may be sent often."""
+def load(authority, agent, body, connections, seconds, requests=1000000,
+         path="/v1/requests", then=None, lines=None):
+    """One run of the load generator; a token without jti may be sent often.
+
+    agent: who proves itself by its token, or None.
+    body: JSON, or the text of a form.
+    """
     folder = authority.folder
-    (folder / "body.json").write_text(json.dumps(body))
-    (folder / "token").write_text(agent.token(jti=DROP))
+    is_form = isinstance(body, str)
+    (folder / "body").write_text(body if is_form else json.dumps(body))
+    more = ["--form" if is_form else "--body", folder / "body"]
+    if agent:
+        (folder / "token").write_text(agent.token(jti=DROP))
+        more += ["--token", folder / "token"]
+    if then:
+        more += ["--then", then]
+    if lines:
+        (folder / "lines").write_text("\n".join(lines))
+        more += ["--lines", folder / "lines"]
     line = bench("bench_load", "--connections", connections, "--requests",
-                 requests, "--seconds", seconds, "--body",
-                 folder / "body.json", "--token", folder / "token",
-                 f"127.0.0.1:{authority.port}", "/v1/requests")
+                 requests, "--seconds", seconds, *more,
+                 f"127.0.0.1:{authority.port}", path)
     return json.loads(line)
 
 
@@ -116,15 +130,23 @@ def measure_ldap(seconds, rows):
                                  requests=4500)))
 
 
+def measure_lent(seconds, rows):
+    """What is lent: rows, and how long it takes to end."""
+    for figures in (*lent.measure_keeper(bench, seconds),
+                    *lent.measure_tokens(load, seconds),
+                    *lent.measure_depth(load, seconds)):
+        rows.append(row(*figures))
+    return lent.measure_ends(load)
+
+
 def measure_large(seconds):
     sizes = [10 ** 4, 10 ** 6]
     if os.environ.get("WRIT_BENCH_LEAVES"):
         sizes.append(int(os.environ["WRIT_BENCH_LEAVES"]))
     rows = []
 
-    def tell(size, start_s, name, figures):
-        rows.append({**row(name, 16, figures), "leaves": size,
-                     "start_s": start_s})
+    def tell(about, name, figures):
+        rows.append({**row(name, 16, figures), **about})
 
     scale.measure_log(sizes, seconds, load, tell)
     return {"log": rows, "memory": scale.measure_memory(),
@@ -132,10 +154,12 @@ def measure_large(seconds):
 
 
 def show_large(large):
-    print(f"\n{'leaves in the log':>17} {'start s':>8} {'what':32} {'per s':>8}"
-          f" {'p50 ms':>8} {'p99 ms':>8}")
+    print(f"\n{'leaves in the log':>17} {'start s':>8} {'file MiB':>9} "
+          f"{'memory':>7} {'what':32} {'per s':>8} {'p50 ms':>8} {'p99 ms':>8}")
     for line in large["log"]:
-        print(f"{line['leaves']:17,} {line['start_s']:8.1f} {line['what']:32} "
+        print(f"{line['leaves']:17,} {line['start_s']:8.1f} "
+              f"{line['database_mib']:9,.0f} {line['resident_mib']:7.0f} "
+              f"{line['what']:32} "
               f"{line['per_second']:8} {line['p50_ms']:8.2f} "
               f"{line['p99_ms']:8.2f}")
     memory, contained = large["memory"], large["containment"]
@@ -159,6 +183,10 @@ def show(result):
         print(f"{line['what']:32} {line['connections']:5} "
               f"{line['per_second']:8} {line['p50_ms']:8.2f} "
               f"{line['p99_ms']:8.2f}  {line['status']}")
+    print(f"\n{'ended, each confirmed':40} {'count':>6} {'s':>8}")
+    for line in result["ends"]:
+        print(f"{line['what']:40} {line['count']:6} "
+              f"{line['confirmed_s']:8.3f}")
 
 
 def main():
@@ -173,6 +201,7 @@ def main():
     result["idle_kib"] = measure_null(options.seconds, rows)
     if slapd.AVAILABLE:
         measure_ldap(options.seconds, rows)
+    result["ends"] = measure_lent(options.seconds, rows)
     if options.large:
         result["large"] = measure_large(options.seconds)
     if options.json:

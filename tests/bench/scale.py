@@ -3,6 +3,7 @@ cost of a request as the log grows, containment of an agent with many grants.
 
 Folders are made large by bench_grow, which writes them through the evidence
 layer; what is measured afterwards is a daemon like any other."""
+import os
 import subprocess
 import time
 
@@ -16,6 +17,7 @@ CONFIG = {"log": "info", "limits": {
 AGENTS = 10_000
 GRANTS = 100_000
 CONTAINED = 1_000
+START_MAX_S = 900  # each leaf of the log is looked at
 
 
 def grow(authority, *arguments):
@@ -39,7 +41,7 @@ def null_authority():
 def started(authority):
     """Seconds from the start of the process until it is healthy."""
     began = time.monotonic()
-    authority.start()
+    authority.start(patience=START_MAX_S)
     return time.monotonic() - began
 
 
@@ -64,6 +66,10 @@ def measure_memory():
                 "mib": memory_mib(authority)}
 
 
+def database_mib(authority):
+    return (authority.data / "state.db").stat().st_size / 2 ** 20
+
+
 def measure_log(leaves, seconds, load, tell):
     """Rows of load on logs of these sizes, and how long they take to start."""
     with null_authority() as authority:
@@ -71,6 +77,7 @@ def measure_log(leaves, seconds, load, tell):
         for size in leaves:
             authority.stop()
             grow(authority, "--leaves", size)
+            os.sync()  # what it wrote is not what is measured
             start_s = started(authority)
             for name, who in (("denied before planning", "adviser"),
                               ("executed, writ-connect-null", "hr-bot")):
@@ -79,8 +86,10 @@ def measure_log(leaves, seconds, load, tell):
                 body = agent.request_body(
                     task, "AddToGroup", harness.group("lunch-list"),
                     f"uid=l{{n}}-{size},{harness.STAFF}")
-                tell(size, start_s, name,
-                     load(authority, agent, body, 16, seconds))
+                figures = load(authority, agent, body, 16, seconds)
+                tell({"leaves": size, "start_s": start_s,
+                      "database_mib": database_mib(authority),
+                      "resident_mib": memory_mib(authority)}, name, figures)
 
 
 def has_ended(human, containment):

@@ -39,6 +39,8 @@ PROGRAMS = {
     "writ-keeper": "keeper/writ-keeper",
     "writ-connect-ldap": "connectors/ldap/writ-connect-ldap",
     "writ-connect-null": "connectors/null/writ-connect-null",
+    "writ-connect-postgres": "connectors/postgres/writ-connect-postgres",
+    "writ-connect-sshd": "connectors/sshd/writ-connect-sshd",
 }
 
 NAMESPACES = {
@@ -50,6 +52,7 @@ NAMESPACES = {
     "release": "writ-admin", "drill": "writ-admin", "disclose": "writ-admin",
     "erase": "writ-admin", "notice": "writ-admin",
     "exception": "writ-admin", "revoke": "writ-admin",
+    "end-grant": "writ-admin",
     "signal": "writ-signal", "heartbeat": "writ-signal",
 }
 
@@ -308,6 +311,10 @@ class Human:
         return self._send(f"/v1/exceptions/{exception}/revoke", self.sign(
             "revoke", exception=exception, reason=reason))
 
+    def end_grant(self, grant, reason="it is over", **more):
+        return self._send(f"/v1/grants/{grant}/end", self.sign(
+            "end-grant", **{"grant": grant, "reason": reason, **more}))
+
     def drill(self, target=TARGET):
         return self._send(f"/v1/targets/{target}/drill",
                           self.sign("drill", target=target))
@@ -475,6 +482,7 @@ class Authority:
             "--timezone", "UTC", env=self._env())
         self.vkey = self._ask_keeper("hello")["vkey"]
         (self.folder / "bundle.json").write_text(self.issuer.bundle())
+        (self.folder / "password").touch(mode=0o600)
         (self.folder / "password").write_text("connector-secret\n")
         self.write_approvers()
         self.write_connector()
@@ -548,7 +556,8 @@ class Authority:
         return {**env, "LANG": "C.UTF-8", "PATH": os.pathsep.join(
             [*sorted(folders), env.get("PATH", os.defpath)])}
 
-    def start(self, wait=True):
+    def start(self, wait=True, patience=PATIENCE):
+        """patience: seconds until it listens, which grow with its log."""
         self._log_start = (self.log_path.stat().st_size
                            if self.log_path.exists() else 0)
         with open(self.log_path, "ab") as log:
@@ -557,7 +566,8 @@ class Authority:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self._env(), start_new_session=True)
         if wait:
-            self.port = wait_until(self._listens, "writd to listen")
+            self.port = wait_until(self._listens, "writd to listen",
+                                   patience)
             wait_until(self._is_healthy, "writd to be healthy")
         return self
 
@@ -769,7 +779,9 @@ class Authority:
     def wait_until_published(self):
         """Waits until the public checkpoint covers what is durable now."""
         leaves = self.health()["leaves"]
-        wait_until(lambda: self.checkpoint()[1] >= leaves, "a checkpoint")
+        wait_until(  # there is none before the first
+            lambda: self.call("GET", "/log/checkpoint").status == 200
+            and self.checkpoint()[1] >= leaves, "a checkpoint")
 
     def verify(self, *more):
         """writ evidence verify against this authority's key."""

@@ -187,9 +187,10 @@ def chained(folder, *certs):
 
 
 def call_tls(authority, ca, method, path, body=None, cert=None, key=None,
-             bearer=None, headers=None):
-    """One exchange over TLS, with a client's certificate if there is one."""
-    context = ssl.create_default_context(cafile=str(ca.cert))
+             bearer=None, headers=None, context=None):
+    """One exchange over TLS, with a client's certificate if there is one, or
+    as context says."""
+    context = context or ssl.create_default_context(cafile=str(ca.cert))
     if cert:
         context.load_cert_chain(cert, key)
     send = dict(headers or {})
@@ -218,3 +219,21 @@ def quoted(text):
 
 def load(path):
     return json.loads(pathlib.Path(path).read_text())
+
+
+class TlsAuthority(harness.Authority):
+    """An authority that serves TLS with a certificate of ca."""
+
+    def __init__(self, ca, **options):
+        cert, key = ca.issue("writd")
+        self.ca = ca
+        super().__init__(config_changes={
+            "tls": {"cert": str(cert), "key": str(key)}}, **options)
+
+    def call(self, method, path, body=None, bearer=None, headers=None,
+             timeout=None):
+        del timeout
+        if isinstance(body, bytes):
+            body = json.loads(body)
+        return call_tls(self, self.ca, method, path, body, bearer=bearer,
+                        headers=headers)

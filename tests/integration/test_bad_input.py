@@ -571,13 +571,13 @@ for _name, (_make, _class) in TOKENS.items():
 row("token-none", lambda s: s.authority.call("GET", "/v1/tasks"), 401,
     "unproved", says='"reason":"missing"')
 row("token-empty", lambda s: s.authority.call(
-    "GET", "/v1/tasks", headers={"Authorization": "Bearer "}), 401, "unproved")
+    "GET", "/v1/tasks", headers={"Authorization": "Bearer "}), 400, "bearer")
 row("token-basic", lambda s: s.authority.call(
     "GET", "/v1/tasks", headers={"Authorization": "Basic YWRhOmFkYQ=="}), 401,
     "unproved")
 row("token-two-words", lambda s: s.authority.call(
     "GET", "/v1/tasks", headers={"Authorization": f"Bearer {s.fresh()} x"}),
-    401, "unproved")
+    400, "bearer")
 row("two-tokens", lambda s: _raw_post(
     s, f"Authorization: Bearer {s.fresh()}"), 400)
 row("token-in-query", lambda s: s.authority.call(
@@ -655,39 +655,41 @@ for _name, (_change, _status, _code) in {
         "replayed": (_replay, 401, "replayed"),
         "stale": (lambda s: _changed(s, at=moment(-301)), 401, "stale"),
         "ahead": (lambda s: _changed(s, at=moment(310)), 401, "stale"),
-        "at-word": (lambda s: _changed(s, at="now"), 401, "malformed"),
-        "no-at": (lambda s: _changed(s, at=DROP), 401, "malformed"),
+        "at-word": (lambda s: _changed(s, at="now"), 400, "malformed"),
+        "no-at": (lambda s: _changed(s, at=DROP), 400, "malformed"),
         "other-authority": (lambda s: _changed(s, authority="evil.test/writ"),
                             401, "other-authority"),
         "other-type": (lambda s: _changed(s, type="contain/v1"), 401,
                        "wrong-type"),
-        "no-type": (lambda s: _changed(s, type=DROP), 401, "malformed"),
+        "no-type": (lambda s: _changed(s, type=DROP), 400, "malformed"),
         "unknown-human": (lambda s: _changed(s, human="nobody"), 401,
                           "unknown-signer"),
-        "human-path": (lambda s: _changed(s, human="../ada"), 401,
+        "human-path": (lambda s: _changed(s, human="../ada"), 400,
                        "malformed"),
         "key-of-another": (_stranger, 401, "unknown-signer"),
         "altered": (_altered, 401, "unknown-signer"),
-        "extra-member": (lambda s: _changed(s, admin=True), 401, "malformed"),
-        "no-nonce": (lambda s: _changed(s, nonce=DROP), 401, "malformed"),
-        "short-nonce": (lambda s: _changed(s, nonce="00"), 401, "malformed"),
-        "nonce-upper": (lambda s: _changed(s, nonce="A" * 32), 401,
+        "extra-member": (lambda s: _changed(s, admin=True), 400, "malformed"),
+        "no-nonce": (lambda s: _changed(s, nonce=DROP), 400, "malformed"),
+        "short-nonce": (lambda s: _changed(s, nonce="00"), 400, "malformed"),
+        "nonce-upper": (lambda s: _changed(s, nonce="A" * 32), 400,
                         "malformed"),
         "not-canonical": (lambda s: s.ada.sign_text(
             json.dumps(json.loads(s.ada.statement("login"))), "writ-login"),
-            401, "malformed"),
-        "statement-list": (lambda s: s.ada.sign_text("[]", "writ-login"), 401,
+            400, "malformed"),
+        "statement-list": (lambda s: s.ada.sign_text("[]", "writ-login"), 400,
                            "malformed"),
         "statement-word": (lambda s: s.ada.sign_text("hello", "writ-login"),
-                           401, "malformed"),
-        "armor-cut": (_armor(lambda a: a[:len(a) // 2]), 401, "signature"),
+                           400, "malformed"),
+        "armor-cut": (_armor(lambda a: a[:len(a) // 2]), 400, "malformed"),
         "armor-no-end": (_armor(lambda a: a.replace("-----END", "-----FIN")),
-                         401, "signature"),
-        "armor-byte": (_armor(lambda a: a[:-60] + (
-            "A" if a[-60] != "A" else "B") + a[-59:]), 401, "signature"),
+                         400, "malformed"),
+        "armor-longer": (_armor(lambda a: a[:-60] + "A" + a[-60:]), 400,
+                         "malformed"),
+        "armor-byte": (_armor(lambda a: a[:-90] + (
+            "A" if a[-90] != "A" else "B") + a[-89:]), 401, "signature"),
         "armor-twice": (_armor(lambda a: a + a), 401, "signature"),
         "armor-prefixed": (_armor(lambda a: "x\n" + a), 401, "signature"),
-        "armor-word": (_armor(lambda a: "no signature"), 401, "signature"),
+        "armor-word": (_armor(lambda a: "no signature"), 400, "malformed"),
         "armor-empty": (_armor(lambda a: ""), 422, "invalid"),
         "armor-null": (_armor(lambda a: None), 422, "invalid"),
         "armor-long": (_armor(lambda a: a + "x" * 20000), 422, "invalid"),
@@ -713,10 +715,10 @@ for _name, (_path, _kind, _members, _status, _code) in {
             "decision": "approve", "reason": ""}, 422, "another-request"),
         "approval-decision": ("/v1/requests/req_0/approvals", "approval", {
             "request": "req_0", "digest": DIGEST, "group": "soc",
-            "decision": "maybe", "reason": ""}, 401, "malformed"),
+            "decision": "maybe", "reason": ""}, 400, "malformed"),
         "approval-digest": ("/v1/requests/req_0/approvals", "approval", {
             "request": "req_0", "digest": "sha256:zz", "group": "soc",
-            "decision": "approve", "reason": ""}, 401, "malformed"),
+            "decision": "approve", "reason": ""}, 400, "malformed"),
         "approval-login": ("/v1/requests/req_0/approvals", "login", {}, 401,
                            "wrong-type"),
         "adopt-nothing": ("/v1/requests/req_0/adopt", "adopt", {
@@ -725,7 +727,7 @@ for _name, (_path, _kind, _members, _status, _code) in {
             "request": "req_0", "outcome": "applied", "reason": ""}, 404,
             "no-such-request"),
         "resolve-outcome": ("/v1/requests/req_0/resolve", "resolve", {
-            "request": "req_0", "outcome": "perhaps", "reason": ""}, 401,
+            "request": "req_0", "outcome": "perhaps", "reason": ""}, 400,
             "malformed"),
         "voucher-target": ("/v1/vouchers", "voucher", {
             "kind": "ticket", "action": "AddToGroup", "target": "nowhere",
@@ -738,13 +740,13 @@ for _name, (_path, _kind, _members, _status, _code) in {
         "voucher-prompt": ("/v1/vouchers", "voucher", {
             "kind": "prompt", "action": "AddToGroup", "target": TARGET,
             "resource": "x", "reference": "T", "text": "t",
-            "expires": "2035-01-01T00:00:00Z"}, 401, "malformed"),
+            "expires": "2035-01-01T00:00:00Z"}, 400, "malformed"),
         "voucher-owner-ack": ("/v1/vouchers", "voucher", {
             "kind": "owner_ack", "action": "AddToGroup", "target": TARGET,
             "resource": "x", "reference": "T", "text": "t",
             "expires": "2035-01-01T00:00:00Z"}, 409, "may-not-vouch"),
         "contain-kind": ("/v1/containments", "contain", {
-            "kind": "human", "name": "bob", "reason": "x"}, 401, "malformed"),
+            "kind": "human", "name": "bob", "reason": "x"}, 400, "malformed"),
         "release-nothing": ("/v1/containments/con_0/release", "release", {
             "containment": "con_0", "reason": "x"}, 404,
             "no-such-containment"),
@@ -824,10 +826,10 @@ row("change-unsigned", lambda s: s.authority.call(
 row("change-of-strangers-is-not-told-what-is-there", lambda s:
     s.authority.call("POST", "/v1/changes", {
         "manifests": [_agent(owner="nobody")],
-        "signed": {"statement": "{}", "signature": "none"}}), 401, "malformed")
+        "signed": {"statement": "{}", "signature": "none"}}), 400, "malformed")
 row("change-prune", lambda s: s.authority.call("POST", "/v1/changes", {
     "manifests": [_agent()], "prune": True,
-    "signed": {"statement": "{}", "signature": "none"}}), 401, "malformed")
+    "signed": {"statement": "{}", "signature": "none"}}), 400, "malformed")
 row("change-empty", lambda s: s.ada.preview([]), 422, "invalid",
     at="/manifests")
 row("change-other-digest", lambda s: s.authority.call("POST", "/v1/changes", {
@@ -977,7 +979,7 @@ def test_the_guide_to_the_plan_tells_of_every_member(stage):
 
 def test_the_guide_to_statements_tells_of_every_namespace():
     guide = (harness.ROOT / "docs" / "statements.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)/v1` \| `([\w-]+)` \|", guide,
+    rows = dict(re.findall(r"^\| `([\w-]+)/v1` \| `([\w-]+)` \|", guide,
                            re.MULTILINE))
     assert rows == harness.NAMESPACES
 

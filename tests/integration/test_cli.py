@@ -18,6 +18,7 @@ import stories
 import watchers
 from harness import TARGET, Authority, group, program
 from stories import somebody
+from tokens import Issuer
 
 OK, FAILED, USAGE, DENIED, WAITING, UNREACHABLE, CONFLICT, FINDING = range(8)
 ENOUGH = "20s"  # for a request that ends by itself
@@ -124,7 +125,7 @@ def test_init_takes_no_private_key(tmp_path):
         program("writ"), "init", "--data", tmp_path / "d2", "--keeper",
         tmp_path / "k2", "--origin", "x.test/y", "--admin", "ada", "--key",
         tmp_path / "admin", check=False)
-    assert done.returncode == FAILED and b"private key" in done.stderr
+    assert done.returncode == USAGE and b"private key" in done.stderr
     assert not (tmp_path / "d2").exists() and not (tmp_path / "k2").exists()
 
 
@@ -150,7 +151,7 @@ def test_login_opens_a_session_of_its_own(here):
     answer = document(carol.writ("login", "-o", "json"))
     assert answer["human"] == "carol" and "token" not in answer
     who = document(carol.writ("whoami", "-o", "json"))
-    assert who["session"] == "open" and who["origin"] == here.origin
+    assert who["session"] == "accepted" and who["origin"] == here.origin
     assert who["proved"]["name"] == "carol"
     kept = here.folder / "homes/carol/.local/state/writ/sessions.json"
     assert kept.stat().st_mode & 0o077 == 0
@@ -220,7 +221,7 @@ def test_a_task_from_its_opening_to_its_end(bot):
 def test_a_task_that_is_not_right_is_not_opened(bot):
     done = bot.writ("task", "open", "-c", "identity-ops", "-i", "x",
                     "--target", TARGET, "--ttl", "1h")
-    ended(done, FAILED)
+    ended(done, USAGE)
     assert b"/intent: must be at least 3 bytes" in done.stderr
     done = bot.writ("task", "open", "-c", "nothing", "-i", "new people",
                     "--target", TARGET, "--ttl", "1h")
@@ -377,7 +378,7 @@ def test_a_barred_approver_is_refused(here):
     done = alice.writ("approval", "approve", request, "--yes")
     ended(done, DENIED)
     ended(alice.writ("approval", "approve", request, "--group", "soc",
-                     "--yes"), FAILED)
+                     "--yes"), USAGE)
 
 
 class Liar:
@@ -770,7 +771,7 @@ def test_the_log_is_verified_and_each_damage_found(authority, tmp_path):
                            tmp_path / "other.json"), FINDING)
     ended(authority.writ("evidence", "verify", "http://127.0.0.1:1", "--vkey",
                          authority.vkey, *seen), UNREACHABLE)
-    ended(authority.writ("evidence", "verify", authority.url, *seen), FAILED)
+    ended(authority.writ("evidence", "verify", authority.url, *seen), USAGE)
 
 
 def test_reading_a_payload_leaves_a_leaf(here, bot, task):
@@ -841,7 +842,9 @@ def test_doctor_names_what_is_wrong_and_what_to_do(make_authority):
 
     authority.write_config(connectors=[{"target": TARGET,
                                         "command": ["/nowhere/connector"]}])
-    assert bad(findings(authority, FAILED)) == {"daemon", "programs"}
+    found = findings(authority, FAILED)
+    assert bad(found) == {"daemon", "start"}
+    assert "/nowhere/connector" in found["start"][0]["what"]
     authority.write_config(origin="another.test/writ")
     assert "keeper" in bad(findings(authority, FAILED))
 
@@ -872,8 +875,9 @@ def commands_of_help(authority):
     return {re.split(r"\s{2,}", row.strip())[0] for row in rows}
 
 
-# These write text for a shell or a reader, whatever is asked.
-TEXT = {"help", "completion"}
+# These write text for a shell or a reader, whatever is asked; what `run` writes
+# is its command's.
+TEXT = {"help", "completion", "run"}
 
 
 def test_json_is_one_document_for_every_command(authority, tmp_path):
@@ -901,6 +905,8 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
     tell(bot, "task", "list")
     tell(bot, "task", "show", task)
     tell(bot, "task", "attach", task, "--kind", "prompt", input=b"add nora")
+    tell(bot, "task", "delegate", task, "--agent", "adviser", "--intent",
+         "a part", "--action", "AddToGroup", "--target", TARGET, code=DENIED)
     asked = ("--task", task, "--action", "AddToGroup", "--target", TARGET,
              "--ttl", "15m", "-p", f"member={somebody()}", "--resource")
     done = tell(bot, "request", "create", *asked, group("lunch-list"), "--wait",
@@ -912,6 +918,13 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
     tell(bot, "request", "wait", done["id"])
     tell(bot, "grant", "list")
     tell(bot, "request", "rollback", done["id"], "--wait", ENOUGH)
+    tell(bot, "request", "secret", done["id"], code=CONFLICT)  # lends nothing
+    again = tell(bot, "request", "create", *asked, group("lunch-list"),
+                 "--wait", ENOUGH)["grant"]["id"]
+    by(alice, "grant", "end", again, "--reason", "enough")
+    harness.wait_until(
+        lambda: tell(ada, "grant", "show", again)["state"] == "ended",
+        "the end of a grant")
     advice = tell(bot, "request", "create", *asked, group("lunch-list"),
                   "--mode", "recommend", "--wait", ENOUGH)["id"]
     assert by(alice, "request", "adopt", advice)["id"] != advice
@@ -983,6 +996,10 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
     by(ada, "evidence", "disclose", leaf, "--reason", "audit")
     by(ada, "evidence", "erase", "human:erin", "--reason", "asked for",
        code=CONFLICT)  # she is in the inventory
+    by(ada, "evidence", "erase", "agent:adviser", "--reason", "asked for",
+       code=WAITING)
+    tell(heidi, "erasure", "list")
+    by(heidi, "erasure", "sign", "agent:adviser")
 
     # What this authority's configuration and connector do not have.
     tell(ada, "agent", "import", TARGET, code=CONFLICT)
@@ -1008,6 +1025,14 @@ def test_json_is_one_document_for_every_command(authority, tmp_path):
                            "json").stdout.startswith(b'{\n  "id"'),
         "the outcome to be closed")
     told["request resolve"] = None
+
+    # For hosts and issuers of tokens.
+    for what in ("krl", "authorities"):
+        tell(ada, "ssh", what, "--to", tmp_path / what)
+    token = tmp_path / "token"
+    token.write_text(Issuer().sign({"alg": "ES256", "typ": "at+jwt"},
+                                   {"exp": 2000000000, "sub": "lead"}))
+    tell(ada, "token", "check", "--parent", token, "--child", token)
 
     # The installation.
     tell(ada, "doctor", "--config", authority.config_path, noun=True)

@@ -260,6 +260,7 @@ def test_a_file_of_the_keeper_that_is_missing_cut_or_anothers_is_refused(
     good = path.read_bytes()
     path.unlink()
     refused_with(authority, word)
+    path.touch(mode=0o600)
     for damaged in (b"", good[:len(good) // 2], good[:-2],
                     b"\0" * len(good)):
         path.write_bytes(damaged)

@@ -508,6 +508,13 @@ def test_what_an_account_has_is_told_along_every_way(empty):
     assert "login" in has[group("extra")]["detail"]
 
 
+def test_an_account_is_told_in_the_directorys_own_spelling(world):
+    for spelling in (person("alice"), person("alice").upper(),
+                     person("\\61lice"), person("alice").replace(",", " , ")):
+        assert world.connector.call("entitlements", account=spelling)[
+            "account"] == person("alice")
+
+
 def test_an_account_in_a_circle_of_groups_is_still_told(empty):
     empty.serve(group_ldif("a", person("bob"), group("b")),
                 group_ldif("b", group("a")))

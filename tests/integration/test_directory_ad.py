@@ -45,6 +45,7 @@ class Domain(World):
 
     def config(self, **changes):
         password = self.folder / "password"
+        password.touch(mode=0o600)
         password.write_text(WRIT_SECRET)
         config = {
             "target": "corp-directory", "url": self.directory.url,

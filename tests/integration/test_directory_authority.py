@@ -262,6 +262,7 @@ def test_without_that_no_drill_begins_by_itself(make):
 def reader_config(authority, **changes):
     path = authority.folder / "reader.yaml"
     secret = authority.folder / "reader-password"
+    secret.touch(mode=0o600)
     secret.write_text(READER_SECRET)
     path.write_text(json.dumps({
         "target": TARGET, "url": authority.directory.url,

@@ -126,9 +126,68 @@ def test_a_drill_that_is_cut_short_has_an_end_and_leaves_nothing(
     wait_until(lambda: not open_armed(authority), "an end of the drill")
     drills = [leaf for leaf in stories.leaves(authority)
               if leaf["kind"] == "drill"]
-    assert [leaf["passed"] for leaf in drills] == [False]
+    # What a stop cut short says nothing of the way back.
+    assert [(leaf["run"], leaf["passed"]) for leaf in drills] == [
+        (False, False)]
     assert verified(authority)
-    assert ada.drill().ok()["passed"]
+    told = ada.drill().ok()
+    assert told["passed"] and told["run"]
+
+
+def reversible(authority):
+    """Whether a change of the target is one that can be taken back."""
+    bot = authority.agent("hr-bot")
+    shown = add(bot, bot.open_task(), "lunch-list", somebody()).ok(200, 202)
+    decision = shown["evidence"]["decision"]["index"]
+    facts = authority.human("ada").disclose(decision, part="1").ok()["payload"]
+    return facts["context"]["reversible"]
+
+
+def test_a_drill_that_a_stop_cut_short_takes_no_way_back_away(make_authority):
+    """One that passed stands; the one that was killed halfway was not run."""
+    authority = make_authority().found()
+    assert reversible(authority)
+    standing = len(stories.memberships(authority))
+    stories.set_faults(authority, apply="hang-after")
+    ada = authority.human("ada")
+
+    def drill():
+        try:
+            ada.drill()
+        except kill.LOST:
+            pass
+
+    caller = threading.Thread(target=drill, daemon=True)
+    caller.start()
+    wait_until(lambda: len(stories.memberships(authority)) > standing,
+               "half a drill")
+    authority.kill()
+    caller.join(30)
+    kill.send(signal.SIGKILL, kill.children(authority, "writ-connect-"))
+    authority.write_connector(faults=None)
+    authority.start()
+    ada.login()
+    wait_until(lambda: not open_armed(authority), "an end of the drill")
+    assert len(stories.memberships(authority)) == standing
+    wait_until(lambda: stories.is_up(authority), "the connector")
+    assert reversible(authority)
+    assert verified(authority)
+
+
+@pytest.mark.parametrize("faults,run", [({"plan": "unavailable"}, False),
+                                        ({"plan": "die-before"}, False),
+                                        ({"apply": "precondition"}, True)])
+def test_a_drill_whose_target_is_away_was_not_run(make_authority, faults, run):
+    authority = make_authority().found()
+    ada = authority.human("ada")
+    stories.set_faults(authority, **faults)
+    told = ada.drill().ok()
+    assert (told["run"], told["passed"]) == (run, False)
+    assert stories.has_leaf(authority, told["evidence"])
+    stories.set_faults(authority)
+    # What was known before stands, unless the way back was really refused.
+    assert reversible(authority) is not run
+    assert verified(authority)
 
 
 def test_without_a_keeper_nothing_is_armed_and_the_daemon_ends(make_authority):
@@ -373,6 +432,31 @@ def on_the_disk(tmp_path, disk, moved):
     return authority
 
 
+def it_is_the_disk(authority, bot, task):
+    """Who is refused is told that the disk is full, and not that it is busy:
+    on the API, on the command line and by doctor."""
+    assert "full" in authority.health()["why"]
+    bot.call("POST", "/v1/tasks", {
+        "class": "identity-ops", "intent": "new people", "targets": [harness.TARGET],
+        "ttl": "1h"}).refused(507, "disk-full")
+    ada = authority.human("ada")
+    said = ada.propose(authority.manifests()).refused(507, "disk-full")
+    assert "room" in said["detail"]
+    token = authority.folder / "bot-token"
+    token.write_text(bot.token())
+    done = authority.writ(
+        "request", "create", "--task", task, "--action", "AddToGroup",
+        "--target", harness.TARGET, "--resource", group("lunch-list"), "-p",
+        f"member={somebody()}", env={"WRIT_TOKEN_FILE": str(token)})
+    assert done.returncode == 5 and b"disk is full" in done.stderr
+    ada.writ("login", check=False)
+    done = authority.writ("doctor", "--config", authority.config_path, "-o",
+                          "json", home="ada")
+    row, = (r for r in json.loads(done.stdout) if r["check"] == "daemon")
+    assert row["state"] == "bad" and "disk is full" in row["what"]
+    assert "make room" in row["next"]
+
+
 def fill_and_free(authority, small_disk):
     authority.start().found()
     bot, member = authority.agent("hr-bot"), somebody()
@@ -395,8 +479,8 @@ def fill_and_free(authority, small_disk):
 
     wait_until(met, "the full disk to be noticed")
     bot.ask(task, "AddToGroup", group("lunch-list"), somebody(),
-            wait=0).refused(503)
-    assert "full" in authority.health()["why"]
+            wait=0).refused(507, "disk-full")
+    it_is_the_disk(authority, bot, task)
     # Reading goes on.
     assert bot.show(before["id"])["state"] == "done"
     armed = [leaf for leaf in stories.leaves(authority)
@@ -410,7 +494,7 @@ def fill_and_free(authority, small_disk):
     assert open_armed(authority) == []
     assert degraded_leaves(authority) == [(True, "the disk is full")]
     bot.ask(task, "AddToGroup", group("lunch-list"), somebody(),
-            wait=0).refused(503)
+            wait=0).refused(507, "disk-full")
     assert [leaf for leaf in stories.leaves(authority)
             if leaf["kind"] == "armed"][:len(armed)] == armed
     small_disk.free()
@@ -545,6 +629,7 @@ def test_a_keeper_without_its_memory_is_refused(make_authority):
     kept = last.read_bytes()
     last.unlink()
     assert "last" in start_refused(authority)
+    last.touch(mode=0o600)
     last.write_bytes(kept[:-20])
     assert "last" in start_refused(authority)
     last.write_bytes(kept)

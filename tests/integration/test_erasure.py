@@ -19,7 +19,7 @@ INTENT = "the quagga needs a letterbox"
 PROMPT = "Prompt: the password of the axolotl is gneiss-5512."
 TRACE = "trace of the okapi: cn=gneiss-5513"
 REASON = "approved as the narwhal asked"
-FINDING = 7  # exit code of writ(1)
+FAILED, WAITING, CONFLICT, FINDING = 1, 4, 6, 7  # exit codes of writ(1)
 
 
 def erase(authority, subject, by=("ada", "heidi")):
@@ -240,11 +240,13 @@ def test_a_person_of_the_inventory_is_not_erased(authority):
     assert any("Human" in row for row in refused["open"])
 
 
-def test_who_is_not_known_is_erased_without_a_trace_left(authority):
-    """There is nothing to keep somebody from asking twice."""
-    done = erase(authority, "human:nobody").ok(200)
-    assert (done["parts"], done["documents"]) == (0, 0)
-    assert stories.verified(authority)
+def test_who_is_not_known_is_not_erased_and_that_is_said(authority):
+    before = authority.health()["leaves"]
+    for subject in ("human:nobody", "agent:nobody"):
+        refused = authority.human("ada").erase(subject).refused(
+            404, "unknown-subject")
+        assert subject in refused["detail"]
+    assert authority.health()["leaves"] == before
 
 
 def test_the_command_line_erases(authority):
@@ -254,10 +256,53 @@ def test_the_command_line_erases(authority):
     for one in (ada, heidi):
         one.writ("login", check=True)
     first = ada.writ(*arguments, "-o", "json")
-    assert first.returncode == 0, first.stderr
+    assert first.returncode == WAITING, first.stderr
     assert json.loads(first.stdout)["state"] == "waiting"
-    second = heidi.writ(*arguments, "-o", "json")
+    assert b"writ erasure sign agent:adviser" in first.stderr
+    listed_now = json.loads(heidi.writ("erasure", "list", "-o", "json",
+                                       check=True).stdout)["erasures"]
+    assert [(row["subject"], row["signers"], row["reason"])
+            for row in listed_now] == [("agent:adviser", ["ada"], "asked for")]
+    second = heidi.writ("erasure", "sign", "agent:adviser", "--yes", "-o",
+                        "json")
     assert json.loads(second.stdout)["state"] == "erased", second.stderr
+    assert second.returncode == 0
+    assert json.loads(heidi.writ("erasure", "list", "-o", "json",
+                                 check=True).stdout)["erasures"] == []
+    again = heidi.writ("erasure", "sign", "agent:adviser", "--yes")
+    assert again.returncode == FAILED and b"waits" in again.stderr
+
+
+def test_the_command_line_lists_what_is_still_open(authority):
+    bot, ada = authority.agent("hr-bot"), authority.human("ada")
+    task = bot.open_task()
+    ada.writ("login", check=True)
+    done = ada.writ("evidence", "erase", "agent:hr-bot", "--reason", "asked",
+                    "--yes")
+    assert done.returncode == CONFLICT
+    assert f"open: task {task}".encode() in done.stderr
+
+
+def test_the_second_signs_the_same_words_as_the_first(authority):
+    ada, heidi = authority.human("ada"), authority.human("heidi")
+    ada.erase("agent:adviser", "they left").ok(202)
+    heidi.erase("agent:adviser", "to hide it").refused(409, "another-reason")
+    authority.restart()
+    heidi.erase("agent:adviser", "to hide it").refused(409, "another-reason")
+    # Whoever signed alone may say it anew.
+    ada.erase("agent:adviser", "they asked").ok(202)
+    heidi.erase("agent:adviser", "they left").refused(409, "another-reason")
+    assert heidi.erase("agent:adviser",
+                       "they asked").ok(200)["state"] == "erased"
+
+
+def test_erasures_that_wait_are_shown_to_administrators_and_auditors(authority):
+    authority.human("ada").erase("agent:adviser").ok(202)
+    for name in ("ada", "heidi"):
+        rows = authority.human(name).get("/v1/erasures").ok()["erasures"]
+        assert [row["subject"] for row in rows] == ["agent:adviser"]
+    authority.human("bob").get("/v1/erasures").refused(403, "may-not-read")
+    authority.agent("hr-bot").get("/v1/erasures").refused(403, "wrong-caller")
 
 
 # A person.

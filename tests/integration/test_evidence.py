@@ -154,7 +154,8 @@ def test_each_kind_of_leaf_of_the_main_path_is_there(here):
     # by this path.
     assert wanted - found <= {"degraded", "refused", "incident", "heartbeat",
                               "signal", "exception", "escalated", "erased",
-                              "issued", "notice"}
+                              "issued", "delivered", "revoked", "read",
+                              "notice"}
 
 
 def test_each_leaf_has_the_documented_form(here):
@@ -293,9 +294,10 @@ def test_a_commitment_opens_to_nothing_else(here, told):
 
 def test_what_is_not_there_is_not_disclosed(here, told):
     ada = here.human("ada")
-    for part in ("1", "15", "16", "-1", "x", ""):
+    for part in ("1", "15", "16", "-1", "x"):
         answer = ada.disclose(told.prompt, part)
         assert answer.status in (401, 404, 422), answer
+    ada.disclose(told.prompt, "").refused(400, "malformed")
     ada.disclose(10 ** 9).refused(404)
 
 

@@ -114,8 +114,8 @@ def test_an_exception_lifts_nothing_else(authority):
     ({"seconds": 90000}, 422, "exception"),
     ({"seconds": -5}, 422, "exception"),
     ({"task": "tsk_none"}, 422, "exception"),
-    ({"tier_cap": 4}, 401, "malformed"),
-    ({"reason": ""}, 401, "malformed"),
+    ({"tier_cap": 4}, 400, "malformed"),
+    ({"reason": ""}, 400, "malformed"),
 ])
 def test_an_exception_that_cannot_be_is_refused(authority, wrong, status,
                                                 code):

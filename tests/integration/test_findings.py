@@ -63,7 +63,7 @@ def manifest(authority, kind, name, **spec):
 
 def test_a_word_that_no_policy_knows_is_not_vouched_for(here, bot, task):
     here.human("frank").vouch("nonsense", "AddToGroup",
-                              group("contractors")).refused(401, "malformed")
+                              group("contractors")).refused(400, "malformed")
     vouch(here, "contractors")
     add(bot, task, "contractors", somebody()).ok(200)
 

@@ -449,4 +449,4 @@ def test_an_address_that_is_none_is_found_when_the_configuration_is_checked(
     done = run(program("writd"), "--config", authority.config_path,
                "--check-config", check=False)
     assert done.returncode == 2
-    assert b"outgoing.allow: '10.0.0.0/33' is no address" in done.stderr
+    assert b"outgoing.allow: '10.0.0.0/33' is no address" in done.stdout

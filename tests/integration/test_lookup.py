@@ -29,6 +29,7 @@ def looking(make_authority, ca, tickets, tmp_path):
     """looking(...) as an authority whose class demands a ticket."""
 
     def make(allow=("127.0.0.1",), url=None, **more):
+        (tmp_path / "token").touch(mode=0o600)
         (tmp_path / "token").write_text("ticket-token\n")
         lookup = {
             "kind": "ticket", "timeoutSeconds": 20,

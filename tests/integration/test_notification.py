@@ -11,6 +11,10 @@ import time
 import harness
 import pytest
 import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding, NoEncryption, PrivateFormat, PublicFormat)
 from harness import moment, wait_until
 from stories import (add, grant_state, leaves, somebody, verified, waiting)
 
@@ -74,6 +78,7 @@ class Hook:
     def config(self, folder, **more):
         path = folder / f"secret-{self.name}"
         if not path.exists():
+            path.touch(mode=0o600)
             path.write_text(self.secret + "\n")
         return {"name": self.name, "url": self.server.url(self.path),
                 "secretFile": str(path), **more}
@@ -106,6 +111,7 @@ def notifying(make_authority, ca, tmp_path):
             **more}
         if mailbox:
             (tmp_path / "user").write_text("writ\n")
+            (tmp_path / "password").touch(mode=0o600)
             (tmp_path / "password").write_text("mail-password\n")
             notify["smtp"] = {"url": mailbox.url, "from": "writ@example.org",
                               "userFile": str(tmp_path / "user"),
@@ -139,6 +145,74 @@ def await_mail(mailbox, name, about):
     return wait_until(lambda: next((m for m in mails_to(mailbox, name)
                                     if about in m.get_payload()), None),
                       f"a mail to {name} about {about}")
+
+
+def test_a_receiver_checks_a_notice_by_our_public_key_alone(
+        notifying, server, tmp_path):
+    """With a key (v1a), by the implementation of Python's cryptography."""
+    seed = ed25519.Ed25519PrivateKey.generate()
+    raw = seed.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    public = seed.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    path = tmp_path / "key"
+    path.touch(mode=0o600)
+    path.write_text("whsk_" + base64.b64encode(raw + public).decode() + "\n")
+    alone, both = Hook(server, "alone"), Hook(server, "both")
+    here = notifying([
+        {"name": "alone", "url": server.url("/alone"), "keyFile": str(path)},
+        both.config(tmp_path, keyFile=str(path))])
+    request = waiting(here)
+    both.await_one("request.waiting", request["id"])  # v1 goes on
+    wait_until(lambda: alone.calls, "a notice")
+    known = next(row["publicKeys"] for row in here.human("ada").get(
+        "/v1/notifications").ok()["endpoints"] if row["name"] == "alone")
+    assert known == ["whpk_" + base64.b64encode(public).decode()]
+    for hook, count in ((alone, 1), (both, 2)):
+        headers, body = hook.calls[0]
+        told = {name.lower(): value for name, value in headers.items()}
+        tags = told["webhook-signature"].split(" ")
+        assert len(tags) == count
+        version, _, tag = tags[-1].partition(",")
+        assert version == "v1a"
+        signed = b".".join((told["webhook-id"].encode(),
+                            told["webhook-timestamp"].encode(), body))
+        key = ed25519.Ed25519PublicKey.from_public_bytes(
+            base64.b64decode(known[0].removeprefix("whpk_")))
+        key.verify(base64.b64decode(tag), signed)
+        with pytest.raises(InvalidSignature):
+            key.verify(base64.b64decode(tag), signed + b" ")
+
+
+def test_administrators_are_told_of_a_change_that_waits_and_owners_of_what_goes(
+        notifying, server, mailbox):
+    hook = Hook(server, "pager")
+    here = notifying([hook], mailbox)
+    made = []
+    for manifest in with_addresses(here.manifests()):
+        if (manifest["kind"], manifest["metadata"]["name"]) == (
+                "Agent", "adviser"):
+            owner = manifest["spec"]["owner"]
+            continue
+        if manifest["kind"] == "TaskClass":
+            manifest["spec"]["openers"] = [
+                name for name in manifest["spec"]["openers"]
+                if name != "adviser"]
+        if manifest["metadata"]["name"] == "frank":  # takes two signatures
+            manifest["spec"]["email"] = "f@people.example.org"
+        made.append(manifest)
+    ada, heidi = here.human("ada"), here.human("heidi")
+    change = ada.propose(made, prune=True).ok(202)
+    told = hook.await_one("change.waiting", change["id"])
+    assert told["data"]["role"] == "administrator"
+    await_mail(mailbox, "heidi", change["id"])
+    heidi.sign_change(change["id"], change["digest"]).ok(200)
+    gone = hook.await_one("change.removed", change["id"])
+    assert gone["data"]["role"] == "owner"
+    wait_until(lambda: len([m for m in mails_to(mailbox, owner)
+                            if change["id"] in m.get_payload()]) >= 1,
+               "a mail to the owner")
+    assert not any(change["id"] in m.get_payload()
+                   for m in mails_to(mailbox, "bob"))
+    assert len(hook.notices("change.waiting")) == 1
 
 
 # What is told, and to whom.

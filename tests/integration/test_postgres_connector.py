@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,18 +18,14 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "conformance")]
 
 # pylint: disable=wrong-import-position
-from authority import Authority, digest
-from connector_process import Connector, Refused
+from authority import digest
+from connector_process import Refused
+from connector_world import PASSWORD, ConnectorWorld, ids, program, refused
 from postgres import AVAILABLE, Postgres, Proxy, Session, literal, name, psql
 from postgres import Refused as ServerRefused
 from slapd import Certificates
 
-BUILD = pathlib.Path(os.environ.get("WRIT_BUILD",
-                                    HERE.parents[1] / "build" / "release"))
-PROGRAM = pathlib.Path(os.environ.get(
-    "WRIT_CONNECT_POSTGRES",
-    BUILD / "connectors/postgres/writ-connect-postgres")).resolve()
-PASSWORD = "pa$$ word: 'quoted'"
+PROGRAM = program("postgres")
 TARGET = "app-database"
 ROLES = ["app_*", "writ_drill"]
 
@@ -99,41 +94,23 @@ def server(one_server):
     one_server.ask(DROP_ROLES)
 
 
-class World:
+class World(ConnectorWorld):
     """A server, an authority, and a connector between the two."""
+    program = PROGRAM
+    target = TARGET
+    action = "GrantRole"
 
     def __init__(self, folder, server):
-        self.folder = folder
+        super().__init__(folder)
         self.server = server
-        self.authority = Authority()
-        self.connector = self.build = None
-        self.closing = []
-        self.orders = 0
-        self.secrets = []
 
     def config(self, **changes):
-        password = self.folder / "password"
-        if not password.exists():
-            password.write_text(PASSWORD + "\n")
-        config = {
-            "target": TARGET, "host": "127.0.0.1", "port": self.server.port,
+        return self.settings({
+            "host": "127.0.0.1", "port": self.server.port,
             "database": "postgres", "user": "writ",
-            "passwordFile": str(password),
-            "caFile": str(self.server.certificates.ca),
-            "timeoutSeconds": 5, "roles": ROLES,
-            "lend": {"connections": 2, "database": "app"},
-            "authority": {"vkey": self.authority.vkey,
-                          "state": str(self.folder / "seen")},
-        }
-        config.update(changes)
-        return {k: v for k, v in config.items() if v is not None}
-
-    def connect(self, **changes):
-        if self.connector:
-            self.connector.close()
-        self.connector = Connector(PROGRAM, self.config(**changes), self.folder)
-        self.build = self.connector.call("describe")["build"]
-        return self.connector
+            "passwordFile": self.password_file(),
+            "caFile": str(self.server.certificates.ca), "roles": ROLES,
+            "lend": {"connections": 2, "database": "app"}}, changes)
 
     def proxy(self, **changes):
         proxy = Proxy(self.server.port)
@@ -141,35 +118,10 @@ class World:
         self.connect(port=proxy.port, caFile=None, **changes)
         return proxy
 
-    # What the protocol asks.
-
-    def ask(self, method, action, resource, **parameters):
-        return self.connector.call(method, action=action, resource=resource,
-                                   parameters=parameters)
-
-    def plan(self, resource, member, action="GrantRole"):
-        return self.ask("plan", action, resource, member=member)
-
-    def read(self, resource, member, action="GrantRole"):
-        return self.ask("read", action, resource, member=member)
-
-    def text(self, plan, action="GrantRole", **changes):
-        self.orders += 1
-        return {
-            "v": 1, "purpose": "request", "request": f"req_{self.orders}",
-            "execution": f"exe_{self.orders}", "agent": "a", "chain": [],
-            "task": "tsk_1", "class": digest("class"), "intent": "c:0",
-            "action": action, "target": TARGET, "targetDigest": digest("t"),
-            "connectorBuild": self.build, "tier": 1, "mode": "execute",
-            "ttl": 900, "notAfter": "2999-01-01T00:00:00.000Z",
-            **{member: plan[member] for member in (
-                "resource", "parameters", "diff", "gains", "loses",
-                "blastRadius", "undo", "precondition")}, **changes}
-
-    def apply(self, plan, action="GrantRole", base=None, **changes):
-        order = self.authority.arm(self.text(plan, action, **changes),
-                                   base=base)
-        return self.connector.call("apply", order=order)
+    def ask(self, method, action, resource, parameters=None, **more):
+        """more: parameters, too."""
+        return super().ask(method, action, resource,
+                           {**(parameters or {}), **more})
 
     def grant(self, resource, member):
         """Grants; returns the plan's text, for an end."""
@@ -224,14 +176,7 @@ class World:
         return self.connector.call("read", **text["undo"])
 
     def close(self):
-        status = self.connector.close() if self.connector else 0
-        for close in reversed(self.closing):
-            close()
-        if self.connector:
-            log = self.connector.log()
-            assert status == 0 and "Sanitizer" not in log, log
-            for secret in [PASSWORD, *self.secrets]:
-                assert secret not in log
+        super().close()
         for secret in self.secrets:
             assert secret not in self.server.logged()
 
@@ -249,29 +194,11 @@ def world(empty):
     return empty
 
 
-def refused(reason, call, *arguments, **named):
-    with pytest.raises(Refused) as caught:
-        call(*arguments, **named)
-    assert caught.value.reason == reason, caught.value
-    return caught.value.message
-
-
-def ids(subjects):
-    return [s["id"] for s in subjects]
-
-
 # ---- describing and checking ----
 
 def test_it_passes_the_run_that_every_connector_passes(empty):
-    extra = empty.folder / "extra.json"
-    extra.write_text(json.dumps(empty.config(target=None, authority=None)))
-    done = subprocess.run(
-        ["/usr/bin/python3", HERE / "conformance" / "run.py", "--extra", extra,
-         "--resource", "app_reader", "--member", "bob", "--add", "GrantRole",
-         "--remove", "RevokeRole", "--", PROGRAM], capture_output=True,
-        text=True, check=False, timeout=180)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "not ok" not in done.stdout
+    empty.conforms("--resource", "app_reader", "--member", "bob", "--add",
+                   "GrantRole", "--remove", "RevokeRole")
 
 
 def test_it_describes_its_actions_and_how_they_end(world):
@@ -309,6 +236,7 @@ def test_a_client_certificate_is_enough_over_tls(empty):
     ("wrong", "password authentication failed"), ("", "empty"),
     ("\nsecond line", "empty")])
 def test_a_wrong_or_empty_password_is_told(empty, password, why):
+    (empty.folder / "password").touch(mode=0o600)
     (empty.folder / "password").write_text(password)
     empty.connect()
     answer = empty.connector.call("check")
@@ -383,8 +311,7 @@ def test_a_configuration_that_does_not_fit_together_does_not_start(
         empty, changes, why):
     path = empty.folder / "bad.yaml"
     path.write_text(json.dumps(empty.config(**changes)))
-    done = subprocess.run([PROGRAM, "--check", path], capture_output=True,
-                          text=True, check=False)
+    done = empty.check(path)
     assert done.returncode == 1 and why in done.stderr, done.stderr
 
 
@@ -1248,7 +1175,7 @@ def test_entitlements_are_told_with_the_way_to_them(world):
         ("CREATE on 1 schema", "through app_writer"),
         ("INSERT on 1 table", "through app_writer")]
     assert world.connector.call("entitlements", account="alice") == {
-        "entitlements": []}
+        "account": "alice", "entitlements": []}
     refused("no-such-account", world.connector.call, "entitlements",
             account="nobody")
 

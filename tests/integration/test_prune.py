@@ -116,7 +116,7 @@ def test_nothing_is_removed_while_its_grant_may_stand(authority):
     authority.stop()
     config = authority.config_path.read_text()
     authority.config_path.write_text(config.replace(
-        "writ-connect-null", "no-such-connector"))
+        str(harness.program("writ-connect-null")), "/bin/false"))
     authority.start().health()
     change = prune(authority, no_bot(authority)).ok(200)
     assert change["state"] == "ending"
@@ -259,7 +259,7 @@ def test_what_comes_back_meanwhile_is_not_removed(authority):
     authority.stop()
     config = authority.config_path.read_text()
     authority.config_path.write_text(config.replace(
-        "writ-connect-null", "no-such-connector"))
+        str(harness.program("writ-connect-null")), "/bin/false"))
     authority.start().health()
     prune(authority, no_bot(authority)).ok(200)
     again = [m for m in listed(authority)

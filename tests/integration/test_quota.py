@@ -57,6 +57,18 @@ def test_an_agent_has_so_many_requests_waiting_and_no_more(make_authority):
     add(bot, task, "mail-admins", somebody()).ok(202)
 
 
+def test_taking_back_is_a_request_like_any_other_and_counts(make_authority):
+    authority = limited(make_authority, openRequests=1)
+    bot = authority.agent("hr-bot")
+    task = bot.open_task()
+    done = add(bot, task, "lunch-list", somebody()).ok(200)
+    assert done["state"] == "done"
+    one = waiting(authority, bot=bot, task=task)
+    over(bot.rollback(done["id"]))
+    bot.cancel(one["id"]).ok()
+    bot.rollback(done["id"]).ok(200)
+
+
 def test_to_ask_the_same_again_is_not_one_request_more(make_authority):
     authority = limited(make_authority, openRequests=1)
     bot = authority.agent("hr-bot")

@@ -138,7 +138,7 @@ def test_a_word_that_is_no_mode_is_refused(make_authority, tmp_path):
     authority.write_config(sandbox="tight")
     done = harness.run(harness.program("writd"), "--config",
                        authority.config_path, "--check-config", check=False)
-    assert done.returncode == 2 and b"sandbox" in done.stderr
+    assert done.returncode == 2 and b"sandbox" in done.stdout
     done = subprocess.run([harness.program("writ-keeper"), "--folder",
                            str(authority.keeper_folder), "--sandbox", "tight"],
                           stdin=subprocess.DEVNULL, capture_output=True,

@@ -37,7 +37,7 @@ def test_a_detector_that_is_not_enrolled_says_nothing(authority):
 @pytest.mark.parametrize("wrong, status, code", [
     ({"kind": "rumour"}, 403, "may-not-signal"),
     ({"score": 81}, 403, "may-not-signal"),
-    ({"score": 101}, 401, "malformed"),
+    ({"score": 101}, 400, "malformed"),
     ({"seconds": -1}, 422, "signal"),
     ({"seconds": 90000}, 422, "signal"),
     ({"agent": "nobody"}, 422, "signal"),
@@ -68,7 +68,7 @@ def test_a_signal_serves_once_and_in_its_own_namespace(authority):
     edr.send(edr.sign_text(text, "writ-admin")).refused(401, "signature")
     # Nor does a detector's key open a session.
     authority.call("POST", "/v1/login", edr.sign_text(
-        edr.statement("login"), "writ-login")).refused(401, "malformed")
+        edr.statement("login"), "writ-login")).refused(400, "malformed")
 
 
 def test_what_was_said_later_stands_against_what_arrives_later(authority):
@@ -418,6 +418,6 @@ def test_the_command_line_sends_and_lists_what_detectors_say(authority):
     wrong = authority.writ("signal", "send", "--detector", "edr", "--key",
                            edr.key, "--kind", "anomaly", "--agent", "hr-bot",
                            "--task", "tsk_1", "--score", "1")
-    assert wrong.returncode == 1 and b"one thing" in wrong.stderr
+    assert wrong.returncode == 2 and b"one thing" in wrong.stderr
     kept = document(authority, "signal", json.loads(sent.stdout)["id"])
     assert kept["score"] == 42

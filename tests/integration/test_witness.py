@@ -2,6 +2,7 @@
 say so, and a log that went back is caught by who has seen more of it."""
 import json
 import shutil
+import threading
 
 import pytest
 
@@ -363,6 +364,42 @@ def test_what_no_quorum_covers_fails_visibly_and_is_not_carried_out(house):
     # It is the class that demands it, and nobody else.
     other = add(bot, bot.open_task(), "lunch-list", member).ok(200)
     assert other["state"] == "done"
+    assert stories.open_armed(here.authority) == []
+
+
+def stop_tolerant(call):
+    """The same call, whose answer a stop may take away."""
+    def tolerant(*arguments):
+        try:
+            call(*arguments)
+        except OSError:
+            pass
+
+    return tolerant
+
+
+def test_a_stop_does_not_wait_for_witnesses_and_says_what_became_of_it(house):
+    here = house()
+    here.witnessed(last_leaf(here))
+    here.witnesses[0].stop()
+    bot = here.authority.agent("hr-bot")
+    task = bot.open_task(class_name=DEMAND)
+    member = somebody()
+    armed = set(stories.open_armed(here.authority))
+    call = threading.Thread(target=stop_tolerant(add), args=(
+        bot, task, "lunch-list", member), daemon=True)
+    call.start()
+    index = wait_until(lambda: set(stories.open_armed(here.authority)) - armed,
+                       "it to be armed").pop()
+    ident = stories.leaves(here.authority)[index]["about"]
+    assert here.authority.stop() == 0
+    call.join(60)
+    # Not by the deadline that ends a stop in any case.
+    assert "not everything ended in time" not in here.authority.log()
+    here.authority.start()
+    shown = bot.wait(ident, "failed")
+    assert "closing" in shown["outcome"]["detail"], shown
+    assert not holds(here.authority, "lunch-list", member)
     assert stories.open_armed(here.authority) == []
 
 

@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 
+import lend
 from stage import (Broken, DemoAuthority, Hold, Story, World, call, leaf_line,
                    lines, say, styled, words)
 
@@ -280,7 +281,8 @@ def sign_and_run(world, request):
     for at, (name, asked) in enumerate(signers):
         world.writ(name, "approval", "approve", request["id"], "--group",
                    asked, "--reason", "CHG-4711", "--yes", review=at == 0,
-                   tell=tell_signed)
+                   tell=tell_signed,
+                   wanted=WAITING if at + 1 < len(signers) else 0)
     shown = world.authority.agent("hr-bot").wait(request["id"], "done")
     world.show_request(shown)
     lines("\n".join(f"signed by {a['human']} for {a['group']}: leaf "
@@ -709,7 +711,7 @@ def verify_log(world, early):
 
 # ---- the whole ----
 
-def tell(world, proxy):
+def tell(world, proxy, database, host):
     initial = {name: world.members(name) for name in GROUPS}
     found(world)
     task = auto(world)
@@ -724,6 +726,7 @@ def tell(world, proxy):
     kill_before(world, proxy, task)
     kill_after(world, proxy, task)
     contain(world, task, initial)
+    lend.tell(world, database, host)
     verify_log(world, early)
 
 
@@ -753,7 +756,8 @@ def play(folder):
     words(f"Everything happens in {folder}. Lines with a $ are what is typed, "
           "lines with => are promises, checked.")
     with harness.demo_directory() as directory, \
-            Proxy(directory.port) as proxy:
+            Proxy(directory.port) as proxy, \
+            lend.servers(folder) as (database, host):
         story.step("An authority, its people and a directory", """
             `writ init` makes the keys and the data folder. The policies are
             those of policy/ without the rule about business hours, so that
@@ -763,9 +767,10 @@ def play(folder):
             folder=folder / "authority", directory=directory,
             connector_changes={"url": proxy.url},
             config_changes={"listen": f"127.0.0.1:{slapd.free_port()}"})
+        lend.configure(authority, database)
         world = World(story, folder, authority, directory)
         try:
-            tell(world, proxy)
+            tell(world, proxy, database, host)
             summarise(story, world)
         except Exception as error:  # pylint: disable=broad-except
             if not isinstance(error, (Broken, AssertionError)):
@@ -790,6 +795,9 @@ def main():
 
     if not slapd.AVAILABLE:
         sys.exit("demo: slapd and ldap-utils are not there; "
+                 "run tools/setup.sh")
+    if not lend.available():
+        sys.exit("demo: PostgreSQL and sshd are not there; "
                  "run tools/setup.sh")
     if not harness.built():
         sys.exit(f"demo: there is no build in {harness.BUILD}; run make, or "

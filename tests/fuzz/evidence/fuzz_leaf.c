@@ -33,5 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	json_decref(leaf_rules_open(rules));
+	json_decref(leaf_rules_lent(rules));
+	last = 0; /* of credentials, in no order */
+	leaf_rules_finish(rules);
 	return 0;
 }

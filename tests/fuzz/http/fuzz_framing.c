@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (rest.len)
 		put_line(&f, take_line(&rest));
-	framing_finish(&f, "HTTP/1.1", 4096);
+	framing_finish(&f, "HTTP/1.1", 4096, false);
 	if (f.refusal.status)
 		return 0;
 	assert(f.hosts == 1 && f.lengths + f.codings <= 1);

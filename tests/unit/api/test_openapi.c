@@ -58,6 +58,15 @@ static const json_t *body_schema(const json_t *operation)
 			       "schema");
 }
 
+static const json_t *form_schema(const json_t *operation)
+{
+	static const char type[] = "application/x-www-form-urlencoded";
+	const json_t *content = json_object_get(
+		json_object_get(operation, "requestBody"), "content");
+
+	return json_object_get(json_object_get(content, type), "schema");
+}
+
 static void the_document_is_openapi_3_1(void **state)
 {
 	const json_t *document = *state;
@@ -97,13 +106,16 @@ static void every_route_that_takes_a_body_says_which(void **state)
 
 	for (size_t i = 0; i < count; i++) {
 		const json_t *operation = operation_of(*state, &routes[i]);
-		const json_t *schema = body_schema(operation);
+		const json_t *schema = routes[i].form ? form_schema(operation)
+						      : body_schema(operation);
 
 		if ((schema != NULL) != (routes[i].body_max > 0))
 			fail_msg("%s %s", routes[i].method, routes[i].path);
 		if (schema)
-			assert_false(json_flag(schema, "additionalProperties",
-					       true));
+			assert_int_equal(json_flag(schema,
+						   "additionalProperties",
+						   !routes[i].form),
+					 routes[i].form);
 	}
 }
 
@@ -156,6 +168,26 @@ static void bodies_have_the_members_that_are_checked(void **state)
 
 		expect_members(body_schema(operation_of(*state, &route)),
 			       bodies[i].rows);
+	}
+}
+
+static void forms_have_the_fields_that_are_known(void **state)
+{
+	static const struct {
+		const char *path;
+		const struct schema *rows;
+	} forms[] = {
+		{ "/oauth/token", form_token },
+		{ "/oauth/revoke", form_about_token },
+		{ "/oauth/introspect", form_about_token },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		const struct http_route route = { .method = "POST",
+						  .path = forms[i].path };
+
+		expect_members(form_schema(operation_of(*state, &route)),
+			       forms[i].rows);
 	}
 }
 
@@ -264,6 +296,7 @@ int main(void)
 			every_route_is_in_the_document_and_nothing_else),
 		cmocka_unit_test(every_route_that_takes_a_body_says_which),
 		cmocka_unit_test(bodies_have_the_members_that_are_checked),
+		cmocka_unit_test(forms_have_the_fields_that_are_known),
 		cmocka_unit_test(parameters_are_those_of_the_path),
 		cmocka_unit_test(the_document_tells_of_keys_waits_and_states),
 		cmocka_unit_test(references_lead_somewhere),

@@ -66,6 +66,32 @@ static void an_absent_file_is_not_found(void **state UNUSED)
 	assert_null(file_stamp(path));
 }
 
+static void
+a_secret_that_others_may_read_is_refused_with_its_chmod(void **state UNUSED)
+{
+	static const unsigned modes[] = { 0644, 0640, 0604, 0620, 0601 };
+	CLEANUP(mem_free_p) char *path = path_of("secret");
+	CLEANUP(mem_free_p) char *words = mem_format("chmod go= '%s'", path);
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(100);
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		assert_int_equal(file_write(path, slice_str("x"), modes[i]), 0);
+		assert_int_equal(file_read_private(path, &b), ERR_REFUSED);
+		assert_non_null(strstr(error_message(), words));
+		assert_int_equal(file_test_private(path), ERR_REFUSED);
+		assert_int_equal(b.len, 0);
+	}
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(file_test_private(path), 0);
+	assert_int_equal(file_read_private(path, &b), 0);
+	assert_string_equal(buf_text(&b), "x");
+	assert_int_equal(chmod(path, 0400), 0);
+	assert_int_equal(file_test_private(path), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(file_test_private(path), ERR_NOT_FOUND);
+	assert_int_equal(file_read_private(path, &b), ERR_NOT_FOUND);
+}
+
 static void a_write_that_fails_leaves_nothing_behind(void **state UNUSED)
 {
 	CLEANUP(mem_free_p) char *path = path_of("none/a");
@@ -149,6 +175,8 @@ int main(void)
 		cmocka_unit_test(a_file_as_large_as_the_limit_is_read),
 		cmocka_unit_test(a_file_larger_than_the_limit_is_refused),
 		cmocka_unit_test(an_absent_file_is_not_found),
+		cmocka_unit_test(
+			a_secret_that_others_may_read_is_refused_with_its_chmod),
 		cmocka_unit_test(a_write_that_fails_leaves_nothing_behind),
 		cmocka_unit_test(folders_are_made_with_their_parents),
 		cmocka_unit_test(a_locked_file_is_busy_until_it_is_closed),

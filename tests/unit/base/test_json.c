@@ -251,6 +251,25 @@ static void members_are_read_with_a_fallback(void **state UNUSED)
 	assert_false(json_has_text(NULL, "p"));
 }
 
+static void a_secret_is_wiped_at_any_depth(void **state UNUSED)
+{
+	json_t *value = NULL;
+	json_t *deep;
+
+	assert_int_equal(json_parse(slice_str("{\"user\":\"u\",\"list\":[{"
+					      "\"password\":\"hidden\"}],"
+					      "\"port\":5432}"),
+				    100, &value),
+			 0);
+	deep = json_incref(json_object_get(
+		json_array_get(json_array_in(value, "list"), 0), "password"));
+	json_wipe(value);
+	assert_int_equal(json_string_length(deep), 6);
+	assert_memory_equal(json_string_value(deep), "\0\0\0\0\0\0", 6);
+	json_decref(deep);
+	json_wipe(NULL);
+}
+
 static void members_are_set(void **state UNUSED)
 {
 	CLEANUP(json_put_p) json_t *object = json_object();
@@ -313,6 +332,7 @@ int main(void)
 		cmocka_unit_test(a_real_number_has_no_canonical_form),
 		cmocka_unit_test(output_nesting_is_limited),
 		cmocka_unit_test(members_are_read_with_a_fallback),
+		cmocka_unit_test(a_secret_is_wiped_at_any_depth),
 		cmocka_unit_test(members_are_set),
 	};
 

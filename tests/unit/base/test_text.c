@@ -204,6 +204,15 @@ static void names_are_told_from_other_text(void **state UNUSED)
 	assert_true(text_is_name(text));
 }
 
+static void a_name_in_a_pointer_is_escaped(void **state UNUSED)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(100);
+
+	text_put_pointer_token(&b, "a/b~c~1");
+	text_put_pointer_token(&b, "");
+	assert_string_equal(buf_text(&b), "a~1b~0c~01");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +225,7 @@ int main(void)
 		cmocka_unit_test(more_than_fits_is_refused),
 		cmocka_unit_test(well_formed_utf8_is_told_from_other_bytes),
 		cmocka_unit_test(names_are_told_from_other_text),
+		cmocka_unit_test(a_name_in_a_pointer_is_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

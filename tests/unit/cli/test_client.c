@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "cli/args.h"
 #include "cli/client.h"
 #include "fixture.h"
 #include "server.h"
@@ -191,7 +192,7 @@ static void a_client_without_a_url_is_not_opened(void **state UNUSED)
 	struct settings s = { 0 };
 	struct client *client = NULL;
 
-	assert_int_equal(client_open(&s, &client), ERR_SYNTAX);
+	assert_int_equal(client_open(&s, &client), ERR_USAGE);
 }
 
 static void what_would_change_the_path_is_escaped(void **state UNUSED)

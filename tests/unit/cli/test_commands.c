@@ -120,6 +120,19 @@ static char *answer_post(struct authority *a, const struct server_request *r,
 		judge(a, body, STATEMENT_APPROVAL);
 		return answer_request(a);
 	}
+	if (asks(r, "POST /v1/requests/req_1/secret")) {
+		reply->status = a->status;
+		if (a->status != 200)
+			return answer_request(a);
+		return mem_str("{\"request\":\"req_1\",\"grant\":\"grt_1\","
+			       "\"expires\":\"2999-01-01T00:00:00.000Z\","
+			       "\"secret\":{\"user\":\"writ_a\","
+			       "\"password\":\"hidden\"}}");
+	}
+	if (asks(r, "POST /v1/grants/grt_1/end ")) {
+		judge(a, body, STATEMENT_END_GRANT);
+		return mem_str("{\"id\":\"grt_1\",\"state\":\"ending\"}");
+	}
 	if (asks(r, "POST /v1/requests ")) {
 		reply->status = a->status;
 		if (a->status == 403)
@@ -247,7 +260,7 @@ static void a_group_that_is_not_asked_is_refused(void **state UNUSED)
 	struct run r = RUN("", "approval", "deny", "req_1", "--yes", "-r", "no",
 			   "--group", "others");
 
-	assert_int_equal(r.code, CLI_FAILED);
+	assert_int_equal(r.code, CLI_USAGE);
 	assert_int_equal(authority.acts + authority.refused, 0);
 }
 
@@ -424,13 +437,69 @@ static void waiting_returns_when_the_request_has_ended(void **state UNUSED)
 	assert_string_equal(json_text(out, "state", ""), "done");
 }
 
+static void what_was_lent_is_told_as_a_whole_or_one_of_it(void **state UNUSED)
+{
+	CLEANUP(run_clear)
+	struct run all = RUN("", "request", "secret", "req_1");
+	CLEANUP(run_clear)
+	struct run json = RUN("", "request", "secret", "req_1", "-o", "json");
+	CLEANUP(run_clear)
+	struct run one =
+		RUN("", "request", "secret", "req_1", "--field", "password");
+	CLEANUP(run_clear)
+	struct run none =
+		RUN("", "request", "secret", "req_1", "--field", "token");
+	CLEANUP(json_put_p) json_t *out = json_loads(json.out, 0, NULL);
+
+	assert_int_equal(all.code, CLI_OK);
+	assert_non_null(strstr(all.out, "hidden"));
+	/* Nobody reads this over a shoulder: it is no terminal. */
+	assert_null(strstr(all.err, "secret"));
+	assert_string_equal(
+		json_text(json_object_get(out, "secret"), "password", ""),
+		"hidden");
+	assert_string_equal(one.out, "hidden\n");
+	assert_int_not_equal(none.code, CLI_OK);
+	assert_string_equal(none.out, "");
+	assert_null(strstr(none.err, "hidden"));
+}
+
+static void what_waits_for_people_is_not_told_yet(void **state UNUSED)
+{
+	struct run r;
+
+	authority.status = 202;
+	authority.state = "waiting";
+	r = (struct run)RUN("", "request", "secret", "req_1");
+	assert_int_equal(r.code, CLI_WAITING);
+	assert_null(strstr(r.out, "hidden"));
+	run_clear(&r);
+}
+
+static void ending_a_grant_signs_for_this_one(void **state UNUSED)
+{
+	CLEANUP(run_clear)
+	struct run no = RUN("y", "grant", "end", "grt_1", "-r", "over");
+	CLEANUP(run_clear)
+	struct run yes =
+		RUN("", "grant", "end", "grt_1", "-r", "over", "--yes");
+
+	/* Nobody to ask: nothing is signed. */
+	assert_int_not_equal(no.code, CLI_OK);
+	assert_int_equal(yes.code, CLI_OK);
+	assert_int_equal(authority.acts, 1);
+	assert_int_equal(authority.refused, 0);
+	assert_non_null(strstr(authority.last, "grt_1"));
+	assert_non_null(strstr(yes.out, "ending"));
+}
+
 static void a_key_that_would_add_a_header_is_refused(void **state UNUSED)
 {
 	CLEANUP(run_clear)
 	struct run r = RUN("", "task", "complete", "t", "--idempotency-key",
 			   "a\r\nX: y");
 
-	assert_int_equal(r.code, CLI_FAILED);
+	assert_int_equal(r.code, CLI_USAGE);
 	assert_string_equal(authority.last, "");
 }
 
@@ -543,7 +612,7 @@ static void init_refuses_a_private_key(void **state UNUSED)
 {
 	CLEANUP(run_clear) struct run r = init("data3", "keys3", "key");
 
-	assert_int_equal(r.code, CLI_FAILED);
+	assert_int_equal(r.code, CLI_USAGE);
 	assert_non_null(strstr(r.err, "private"));
 }
 
@@ -554,8 +623,8 @@ static void init_keeps_the_keys_out_of_the_data(void **state UNUSED)
 	CLEANUP(run_clear)
 	struct run s = init("data4", "bin/../data4/keys", "key.pub");
 
-	assert_int_equal(r.code, CLI_FAILED);
-	assert_int_equal(s.code, CLI_FAILED);
+	assert_int_equal(r.code, CLI_USAGE);
+	assert_int_equal(s.code, CLI_USAGE);
 	assert_non_null(strstr(s.err, "must not lie"));
 }
 
@@ -689,6 +758,9 @@ int main(void)
 		TEST(a_request_that_waits_ends_with_four),
 		TEST(a_denial_ends_with_three_and_shows_the_request),
 		TEST(waiting_returns_when_the_request_has_ended),
+		TEST(what_was_lent_is_told_as_a_whole_or_one_of_it),
+		TEST(what_waits_for_people_is_not_told_yet),
+		TEST(ending_a_grant_signs_for_this_one),
 		TEST(a_key_that_would_add_a_header_is_refused),
 		TEST(mistakes_on_the_command_line_end_with_two),
 		TEST(nobody_there_ends_with_five),

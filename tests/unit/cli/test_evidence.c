@@ -153,7 +153,7 @@ static void the_key_is_never_taken_from_the_log(void **state UNUSED)
 	CLEANUP(run_clear)
 	struct run v = RUN("", "evidence", "verify", server_url(server));
 
-	assert_int_equal(v.code, CLI_FAILED);
+	assert_int_equal(v.code, CLI_USAGE);
 	assert_non_null(strstr(v.err, "--vkey"));
 }
 
@@ -170,7 +170,7 @@ static void an_index_that_is_no_number_is_refused(void **state UNUSED)
 	struct run r = RUN("", "evidence", "show", "1/../2", "--url",
 			   server_url(server));
 
-	assert_int_equal(r.code, CLI_FAILED);
+	assert_int_equal(r.code, CLI_USAGE);
 	assert_non_null(strstr(r.err, "not the index"));
 }
 

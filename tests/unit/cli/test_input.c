@@ -75,9 +75,9 @@ static void pairs_without_a_name_or_given_twice_are_refused(void **state UNUSED)
 {
 	CLEANUP(json_put_p) json_t *object = NULL;
 
-	assert_int_equal(pairs("a=b", "member", &object), ERR_SYNTAX);
-	assert_int_equal(pairs("a=b", "=x", &object), ERR_SYNTAX);
-	assert_int_equal(pairs("a=b", "a=c", &object), ERR_SYNTAX);
+	assert_int_equal(pairs("a=b", "member", &object), ERR_USAGE);
+	assert_int_equal(pairs("a=b", "=x", &object), ERR_USAGE);
+	assert_int_equal(pairs("a=b", "a=c", &object), ERR_USAGE);
 	assert_null(object);
 }
 

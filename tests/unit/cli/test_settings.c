@@ -42,7 +42,7 @@ static void urls_that_do_not_are_refused(void **state UNUSED)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(settings_check_url(bad[i]), ERR_SYNTAX);
+		assert_int_equal(settings_check_url(bad[i]), ERR_USAGE);
 }
 
 static int load(const char *const *words, struct settings *s)

@@ -336,6 +336,61 @@ static void what_is_no_configuration_is_an_error(void **state)
 	config_clear(&c);
 }
 
+static void the_issuer_is_what_is_said_or_the_audience(void **state)
+{
+	static const struct {
+		const char *audience;
+		const char *more;
+		const char *issuer;
+	} rows[] = {
+		{ "authority.example/writ", "", NULL },
+		{ "https://writ.example", "", "https://writ.example" },
+		{ "https://writ.example/", "", NULL },
+		{ "authority.example/writ",
+		  "oauth: { issuer: 'https://writ.example/x' }\n",
+		  "https://writ.example/x" },
+		{ "https://writ.example",
+		  "oauth: { issuer: 'http://127.0.0.1:8470' }\n",
+		  "http://127.0.0.1:8470" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(config_clear) struct config c = { 0 };
+		CLEANUP(mem_free_p)
+		char *text = mem_format("data: d\norigin: o.example\n"
+					"audience: %s\nlisten: 127.0.0.1:1\n"
+					"keeper: { socket: k }\n%s",
+					rows[i].audience, rows[i].more);
+		CLEANUP(mem_free_p) char *faults = load(*state, text, &c);
+
+		assert_string_equal(faults, "");
+		if (rows[i].issuer)
+			assert_string_equal(c.issuer, rows[i].issuer);
+		else
+			assert_null(c.issuer);
+	}
+}
+
+static void an_issuer_that_is_no_url_is_a_fault(void **state)
+{
+	static const char *const issuers[] = {
+		"writ.example",
+		"http://writ.example",
+		"https://writ.example/",
+		"https://writ.example?x=y",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(issuers); i++) {
+		CLEANUP(config_clear) struct config c = { 0 };
+		CLEANUP(mem_free_p)
+		char *text = mem_format(SOUND "oauth: { issuer: '%s' }\n",
+					issuers[i]);
+		CLEANUP(mem_free_p) char *faults = load(*state, text, &c);
+
+		assert_true(!strncmp(faults, "oauth.issuer:", 13));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +410,8 @@ int main(void)
 		cmocka_unit_test(
 			programs_by_name_are_found_beside_this_one_or_in_path),
 		cmocka_unit_test(what_is_no_configuration_is_an_error),
+		cmocka_unit_test(the_issuer_is_what_is_said_or_the_audience),
+		cmocka_unit_test(an_issuer_that_is_no_url_is_a_fault),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -379,6 +379,20 @@ static void a_build_that_is_not_the_programs_is_not_taken(void **state UNUSED)
 	assert_non_null(strstr(why, "build"));
 }
 
+static void a_connector_of_another_target_is_not_taken(void **state UNUSED)
+{
+	struct connector_config config = config_of();
+
+	write_config("");
+	config.target = "u";
+	open_config(&config);
+	await(was_down);
+	assert_int_equal(ups, 0);
+	assert_non_null(strstr(why, "'t'"));
+	assert_non_null(strstr(why, "'u'"));
+	assert_non_null(strstr(why, "correct target"));
+}
+
 static void a_program_that_does_not_start_is_tried_again(void **state UNUSED)
 {
 	CLEANUP(mem_free_p) char *path = mem_format("%s/late", folder);
@@ -612,6 +626,7 @@ int main(void)
 		TEST(a_full_queue_says_busy_but_ends_have_their_own),
 		TEST(who_waits_too_long_is_told_busy),
 		TEST(a_build_that_is_not_the_programs_is_not_taken),
+		TEST(a_connector_of_another_target_is_not_taken),
 		TEST(a_program_that_does_not_start_is_tried_again),
 		TEST(a_message_over_the_limit_ends_the_child),
 		TEST(params_over_the_limit_are_refused_unsent),

@@ -77,6 +77,13 @@ static void well_formed_results_are_taken(void **state UNUSED)
 	       REPLY_RESULT);
 	expect(CONNECT_ACTIVITY, "{\"deeds\":[],\"complete\":false}",
 	       REPLY_RESULT);
+	expect(CONNECT_ACTIVITY,
+	       "{\"deeds\":[],\"complete\":false,\"source\":\"session\"}",
+	       REPLY_RESULT);
+	expect(CONNECT_ENTITLEMENTS,
+	       "{\"account\":\"bob\",\"entitlements\":[{\"type\":\"role\","
+	       "\"id\":\"reader\",\"direct\":true}]}",
+	       REPLY_RESULT);
 }
 
 static void a_refused_apply_carries_its_reason(void **state UNUSED)
@@ -133,6 +140,14 @@ static void results_of_another_shape_are_malformed(void **state UNUSED)
 		{ CONNECT_APPLY,
 		  "{\"result\":\"applied\",\"secret\":{\"pin\":7}}" },
 		{ CONNECT_ACTIVITY, "{\"deeds\":[{}],\"complete\":true}" },
+		{ CONNECT_ACTIVITY, "{\"deeds\":[],\"complete\":true,"
+				    "\"source\":\"hearsay\"}" },
+		{ CONNECT_ENTITLEMENTS, "{\"entitlements\":[]}" },
+		{ CONNECT_ENTITLEMENTS,
+		  "{\"account\":\"\",\"entitlements\":[]}" },
+		{ CONNECT_ENTITLEMENTS, "{\"account\":\"bob\"}" },
+		{ CONNECT_ENTITLEMENTS,
+		  "{\"account\":\"bob\",\"entitlements\":[{\"id\":\"x\"}]}" },
 		{ CONNECT_PLAN, "{}" },
 		{ CONNECT_DESCRIBE, "{}" },
 	};

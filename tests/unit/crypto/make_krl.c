@@ -20,7 +20,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || argc - 2 > SERIALS_MAX)
 		return 2;
-	krl.authority = argv[1];
+	krl.authorities = (const char *const *)&argv[1];
+	krl.authority_count = 1;
 	for (int i = 2; i < argc; i++)
 		serials[krl.count++] = strtoull(argv[i], NULL, 10);
 	if (sshkrl_format(&krl, &list) < 0) {

@@ -226,8 +226,10 @@ static void what_sshd_would_not_take_is_not_signed(void **state UNUSED)
 static int format(const uint64_t *serials, size_t count)
 {
 	CLEANUP(buf_clear) struct buf list = BUF_INIT(32 << 20);
+	const char *line = sshcert_authority_line(authority);
 	struct sshkrl krl = {
-		.authority = sshcert_authority_line(authority),
+		.authorities = &line,
+		.authority_count = 1,
 		.version = 7,
 		.made = 1795000000,
 		.serials = serials,
@@ -339,6 +341,67 @@ static int tear_down(void **state UNUSED)
 	return rmdir(folder);
 }
 
+static void a_list_revokes_for_each_of_its_authorities(void **state UNUSED)
+{
+	static const uint64_t serial = 41;
+	CLEANUP(buf_clear) struct buf list = BUF_INIT(1 << 16);
+	CLEANUP(sshcert_authority_free_p)
+	struct sshcert_authority *other = NULL;
+	uint8_t seed[SSHCERT_SEED_LEN] = { 9 };
+	const char *lines[2];
+	struct sshkrl krl = { .authorities = lines,
+			      .authority_count = 2,
+			      .version = 9,
+			      .serials = &serial,
+			      .count = 1 };
+	struct ssh_key key = make_key("ed25519");
+	uint64_t version = 0;
+	unsigned count = 0;
+
+	assert_int_equal(sshcert_authority_new(seed, &other), 0);
+	lines[0] = sshcert_authority_line(other);
+	lines[1] = sshcert_authority_line(authority);
+	assert_int_equal(sshkrl_format(&krl, &list), 0);
+	assert_int_equal(sshkrl_check(buf_slice(&list), &version, &count), 0);
+	assert_int_equal(version, 9);
+	assert_int_equal(count, 2);
+	write_text("krl", buf_slice(&list));
+	assert_true(is_revoked(&key, 41));
+	assert_false(is_revoked(&key, 42));
+}
+
+/* Also whatever is left of it when it is cut anywhere. */
+static void a_list_that_is_not_whole_is_found(void **state UNUSED)
+{
+	static const uint64_t serials[] = { 1, 5, 6, 7, 8, 9, 20 };
+	CLEANUP(buf_clear) struct buf list = BUF_INIT(1 << 16);
+	const char *line = sshcert_authority_line(authority);
+	struct sshkrl krl = { .authorities = &line,
+			      .authority_count = 1,
+			      .version = 3,
+			      .serials = serials,
+			      .count = ARRAY_LEN(serials) };
+	uint64_t version = 0;
+	unsigned count = 0;
+
+	assert_int_equal(sshkrl_format(&krl, &list), 0);
+	assert_int_equal(sshkrl_check(buf_slice(&list), &version, &count), 0);
+	assert_int_equal(version, 3);
+	for (size_t len = 0; len < list.len; len++) {
+		struct slice cut = slice_of(list.data, len);
+
+		/* Before the first section it is a list of nothing. */
+		if (sshkrl_check(cut, &version, &count) == 0)
+			assert_int_equal(count, 0);
+	}
+	buf_put_u8(&list, 0);
+	assert_int_equal(sshkrl_check(buf_slice(&list), &version, &count),
+			 ERR_SYNTAX);
+	list.data[0] ^= 1;
+	assert_int_equal(sshkrl_check(buf_slice(&list), &version, &count),
+			 ERR_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +415,8 @@ int main(void)
 		cmocka_unit_test(a_list_of_another_authority_revokes_nothing),
 		cmocka_unit_test(serials_out_of_order_are_refused),
 		cmocka_unit_test(as_many_as_may_be_fit),
+		cmocka_unit_test(a_list_revokes_for_each_of_its_authorities),
+		cmocka_unit_test(a_list_that_is_not_whole_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

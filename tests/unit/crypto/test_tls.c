@@ -5,7 +5,11 @@
 
 #include "crypto/tls.h"
 
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
+
+#include "base/buf.h"
+#include "base/error.h"
 
 static struct test_cert authority, leaf;
 static struct seen {
@@ -123,12 +127,45 @@ static void too_many_certificates_are_refused_unasked(void **state)
 	assert_int_equal(seen.calls, 0);
 }
 
+/* Appends the authority's certificate in PEM. */
+static void put_pem(struct buf *b)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	assert_int_equal(PEM_write_bio_X509(bio, authority.x), 1);
+	len = BIO_get_mem_data(bio, &text);
+	buf_put(b, slice_of((const uint8_t *)text, (size_t)len));
+	BIO_free(bio);
+}
+
+static void authorities_are_certificates_in_pem(void **state)
+{
+	CLEANUP(buf_clear) struct buf b = BUF_INIT(64 * 1024);
+	size_t one;
+
+	discard(state != NULL);
+	assert_int_equal(tls_check_authorities(buf_slice(&b)), ERR_SYNTAX);
+	put_pem(&b);
+	one = b.len;
+	assert_int_equal(tls_check_authorities(buf_slice(&b)), 0);
+	put_pem(&b);
+	assert_int_equal(tls_check_authorities(buf_slice(&b)), 0);
+	/* The second is damaged. */
+	b.data[one + 100] = '!';
+	assert_int_equal(tls_check_authorities(buf_slice(&b)), ERR_SYNTAX);
+	assert_int_equal(tls_check_authorities(slice_str("no certificate\n")),
+			 ERR_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_judge_alone_says_who_may_go_on),
 		cmocka_unit_test(whom_the_judge_refuses_does_not_connect),
 		cmocka_unit_test(too_many_certificates_are_refused_unasked),
+		cmocka_unit_test(authorities_are_certificates_in_pem),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

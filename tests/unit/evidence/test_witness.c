@@ -157,6 +157,49 @@ static void who_still_waits_at_the_end_is_forgotten(void **state)
 	assert_int_equal(came.calls, 0);
 }
 
+static void who_waits_when_the_end_comes_is_told_at_once(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(witness_policy_free_p)
+	struct witness_policy *p = policy_of(lonely);
+	struct came came = { .world = w };
+
+	w->witnesses = p;
+	world_open(w);
+	world_add(w, 1);
+	evidence_when_receipt(w->evidence, 0, RECEIPT_WITNESSED, 3600 * 1000,
+			      on_receipt, &came);
+	evidence_give_up(w->evidence, "the house closes");
+	assert_int_equal(came.calls, 0); /* never from within */
+	world_wait(w);
+	assert_int_equal(came.calls, 1);
+	assert_string_equal(came.why, "the house closes");
+	assert_int_equal(came.len, 0);
+	/* Nor does anybody begin to wait. */
+	came = wait_for(w, 0, RECEIPT_WITNESSED, 3600 * 1000);
+	assert_string_equal(came.why, "the house closes");
+	world_close(w);
+}
+
+/* The loop runs on until what is queued is durable and signed; who waited may
+ * be gone by then. */
+static void whose_time_is_over_during_the_close_is_not_called(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(witness_policy_free_p)
+	struct witness_policy *p = policy_of(lonely);
+	struct came came = { .world = w };
+
+	w->witnesses = p;
+	world_open(w);
+	world_add(w, 1);
+	for (int i = 0; i < 3; i++)
+		evidence_when_receipt(w->evidence, 0, RECEIPT_WITNESSED, 0,
+				      on_receipt, &came);
+	world_close(w);
+	assert_int_equal(came.calls, 0);
+}
+
 static void a_policy_for_another_log_is_not_opened_with(void **state)
 {
 	struct world *w = *state;
@@ -182,6 +225,8 @@ int main(void)
 		TEST(what_no_quorum_covers_is_told_when_its_time_is_over),
 		TEST(a_policy_that_asks_for_nobody_is_met_by_the_log_s_signature),
 		TEST(who_still_waits_at_the_end_is_forgotten),
+		TEST(who_waits_when_the_end_comes_is_told_at_once),
+		TEST(whose_time_is_over_during_the_close_is_not_called),
 		TEST(a_policy_for_another_log_is_not_opened_with),
 	};
 

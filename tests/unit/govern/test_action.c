@@ -66,7 +66,8 @@ static void the_inverse_is_the_one_the_schema_tells(void **state UNUSED)
 					group, type, inverse),
 				 4);
 		assert_string_equal(type, table[i].resource_type);
-		assert_string_equal(inverse, table[i].inverse);
+		assert_string_equal(inverse,
+				    table[i].inverse ? table[i].inverse : "-");
 	}
 }
 
@@ -78,7 +79,11 @@ static void the_inverse_of_the_inverse_is_the_action(void **state UNUSED)
 	for (size_t i = 0; i < count; i++) {
 		const struct action *inverse = action_find(table[i].inverse);
 
+		if (!table[i].inverse)
+			continue;
 		assert_non_null(inverse);
+		if (table[i].lends)
+			continue;
 		assert_string_equal(inverse->inverse, table[i].name);
 		assert_string_equal(inverse->resource_type,
 				    table[i].resource_type);
@@ -87,6 +92,46 @@ static void the_inverse_of_the_inverse_is_the_action(void **state UNUSED)
 		if (table[i].grants)
 			assert_true(table[i].privileged);
 	}
+}
+
+static void what_only_reads_stands_apart_from_what_changes(void **state UNUSED)
+{
+	CLEANUP(mem_free_p) char *schema = support_file(SCHEMA_FILE);
+	size_t count;
+	const struct action *table = action_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP(mem_free_p)
+		char *start = mem_format("\n  //  %s ", table[i].name);
+		char name[64], group[64];
+		const char *row = strstr(schema, start);
+
+		assert_non_null(row);
+		assert_int_equal(sscanf(row, " // %63s %63s", name, group), 2);
+		assert_int_equal(!strcmp(group, "Read"), table[i].reads);
+		if (!table[i].reads)
+			continue;
+		assert_null(table[i].inverse);
+		assert_false(table[i].privileged || table[i].containing ||
+			     table[i].grants);
+	}
+}
+
+/* What was taken back is not lent again: it would be another. */
+static void what_is_lent_is_taken_back_for_good(void **state UNUSED)
+{
+	const struct action *lend = action_find("IssueCredential");
+	const struct action *back = action_find("RevokeCredential");
+
+	assert_true(lend->lends && lend->grants && lend->privileged);
+	assert_string_equal(lend->inverse, "RevokeCredential");
+	assert_true(action_takes_back_lent(back));
+	assert_true(back->containing && !back->lends && !back->grants);
+	assert_string_equal(back->resource_type, lend->resource_type);
+	assert_null(back->inverse);
+	assert_false(action_takes_back_lent(lend));
+	assert_false(action_takes_back_lent(action_find("RevokeRole")));
+	assert_false(action_takes_back_lent(NULL));
 }
 
 static void names_are_found_exactly_and_are_not_given_twice(void **state UNUSED)
@@ -113,6 +158,9 @@ int main(void)
 			each_action_stands_in_the_schema_as_in_the_table),
 		cmocka_unit_test(the_inverse_is_the_one_the_schema_tells),
 		cmocka_unit_test(the_inverse_of_the_inverse_is_the_action),
+		cmocka_unit_test(
+			what_only_reads_stands_apart_from_what_changes),
+		cmocka_unit_test(what_is_lent_is_taken_back_for_good),
 		cmocka_unit_test(
 			names_are_found_exactly_and_are_not_given_twice),
 	};

@@ -208,6 +208,30 @@ static void who_stands_in_for_a_group_counts_for_it(void **state UNUSED)
 	assert_int_equal(json_int(without, "approvers", 0), 0);
 }
 
+/* Ten thousand of them: a look at every pair would be noticed. */
+static void very_many_who_gain_are_barred_once_each_and_in_order(void **state)
+{
+	CLEANUP(inventory_unref_p) struct inventory *inv = people();
+	CLEANUP(json_put_p) json_t *gains = json_array();
+	CLEANUP(json_put_p) json_t *barred = NULL;
+	enum { MANY = 10000 };
+
+	(void)state;
+	for (int i = 0; i < 3 * MANY; i++) {
+		CLEANUP(mem_free_p) char *name = mem_format("h%d", i % MANY);
+
+		json_array_append_new(gains, json_string(name));
+	}
+	barred = approval_barred(inv, "bot", "ops", gains, NULL, gains);
+	/* The owners of agent and class stand first. */
+	assert_int_equal(json_array_size(barred), MANY + 2);
+	assert_string_equal(json_string_value(json_array_get(barred, 0)),
+			    "alice");
+	assert_string_equal(json_string_value(json_array_get(barred, 2)), "h0");
+	assert_string_equal(json_string_value(json_array_get(barred, MANY + 1)),
+			    "h9999");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +244,8 @@ int main(void)
 		cmocka_unit_test(who_is_barred_does_not_count),
 		cmocka_unit_test(only_approve_approves),
 		cmocka_unit_test(owners_gainers_and_vouchers_are_barred),
+		cmocka_unit_test(
+			very_many_who_gain_are_barred_once_each_and_in_order),
 		cmocka_unit_test(who_signed_is_found_whatever_they_said),
 		cmocka_unit_test(a_signature_stands_as_long_as_its_key_does),
 	};

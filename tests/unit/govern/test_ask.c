@@ -115,6 +115,15 @@ static struct inventory *world(void)
 		"spec: {owner: alice, purpose: tests, expires: "
 		"'2030-01-01T00:00:00Z', capabilities: [analyze, recommend, "
 		"execute], clearance: 4, identities: [x]}\n---\n"
+		"kind: Agent\nmetadata: {name: conductor}\n"
+		"spec: {owner: alice, purpose: tests, expires: "
+		"'2030-01-01T00:00:00Z', capabilities: [analyze, recommend, "
+		"execute, delegate], clearance: 4, maxDelegationDepth: 2, "
+		"identities: [y]}\n---\n"
+		"kind: Agent\nmetadata: {name: helper}\n"
+		"spec: {owner: alice, purpose: tests, expires: "
+		"'2030-01-01T00:00:00Z', capabilities: [execute], clearance: "
+		"4, maxDelegationDepth: 1, identities: [z]}\n---\n"
 		"kind: TaskClass\nmetadata: {name: ops}\n"
 		"spec: {owner: alice, purpose: tests, domain: corp, "
 		"planes: [directory], openers: [bot], actions: [AddToGroup], "
@@ -209,6 +218,8 @@ static struct facts best(const struct asking *a)
 		.reversible = true,
 		.blast_radius = 1,
 		.planes = a->planes,
+		.attenuated = true,
+		.chain_healthy = true,
 	};
 }
 
@@ -282,6 +293,8 @@ static void each_unknown_fact_alone_never_permits_more(void **state)
 	REFUSES(risk_score);
 	REFUSES(privileged_24h);
 	REFUSES(planes_24h);
+	REFUSES(attenuated);
+	REFUSES(chain_healthy);
 #undef REFUSES
 	f = best(a);
 	f.own_rollback = true;
@@ -303,6 +316,7 @@ static void the_facts_that_permit_least_are_these(void **state UNUSED)
 	assert_true(f.change_freeze && f.self_dealing);
 	assert_false(f.attested || f.covered || f.monitored || f.reversible);
 	assert_false(f.own_rollback);
+	assert_false(f.attenuated || f.chain_healthy);
 	assert_int_equal(f.risk_score, 100);
 	assert_int_equal(f.risk_signals, 0);
 	assert_int_equal(f.blast_radius, INT32_MAX);
@@ -371,6 +385,8 @@ static struct facts random_facts(uint32_t *seed, const json_t *lists,
 		.risk_score = (int)under(seed, 101),
 		.risk_signals = (int)under(seed, 4),
 		.planes = one_of(seed, lists),
+		.attenuated = true,
+		.chain_healthy = true,
 		.privileged_24h = under(seed, 30),
 		.irreversible_24h = under(seed, 9),
 		.planes_24h = under(seed, 5),
@@ -466,6 +482,70 @@ static void an_exception_is_said_in_the_general_form(void **state)
 	assert_false(ask_typed_init(&typed, "AddToGroup", &a->task,
 				    &a->resource, &f, NULL,
 				    a->task.expires_ms));
+}
+
+static void a_chain_is_said_in_the_general_form(void **state)
+{
+	const struct asking *a = *state;
+	CLEANUP(json_put_p) json_t *chain = support_value("[conductor]");
+	struct facts facts[5];
+
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+		facts[i] = best(a);
+	facts[0].depth = 1;
+	facts[1].chain = chain;
+	facts[2].attenuated = false;
+	facts[3].chain_healthy = false;
+	facts[4].plane_count = 2;
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		CLEANUP(ask_typed_clear) struct ask_typed typed;
+
+		assert_false(ask_typed_init(&typed, "AddToGroup", &a->task,
+					    &a->resource, &facts[i], NULL,
+					    a->task.expires_ms));
+	}
+}
+
+static void
+planes_of_the_chain_count_and_are_never_fewer_than_ones_own(void **state)
+{
+	const struct asking *a = *state;
+	struct facts f = best(a);
+
+	for (int count = 0; count < 4; count++) {
+		CLEANUP(json_put_p) json_t *ask = NULL;
+
+		f.plane_count = count;
+		ask = ask_action("AddToGroup", &a->task, &a->resource, &f, NULL,
+				 a->task.expires_ms);
+		assert_int_equal(json_int(json_object_get(ask, "context"),
+					  "planeCount", -1),
+				 count > 1 ? count : 1);
+	}
+}
+
+/* conductor may delegate, helper may be reached, bot may not. */
+static void an_agent_delegates_to_one_that_may_be_reached(void **state)
+{
+	const struct asking *given = *state;
+	struct asking a = *given;
+	struct facts f = best(&a);
+	CLEANUP(json_put_p) json_t *down = NULL;
+	CLEANUP(json_put_p) json_t *across = NULL;
+	CLEANUP(json_put_p) json_t *itself = NULL;
+	CLEANUP(json_put_p) json_t *uncovered = NULL;
+
+	a.task.agent = "conductor";
+	f.depth = 1;
+	down = ask_delegate(&a.task, "helper", &f);
+	across = ask_delegate(&a.task, "bot", &f);
+	itself = ask_delegate(&a.task, "conductor", &f);
+	f.covered = false;
+	uncovered = ask_delegate(&a.task, "helper", &f);
+	assert_true(allows(&a, down));
+	assert_false(allows(&a, across));
+	assert_false(allows(&a, itself));
+	assert_false(allows(&a, uncovered));
 }
 
 static void an_agent_opens_tasks_of_its_class(void **state)
@@ -564,6 +644,10 @@ int main(void)
 		cmocka_unit_test(typed_facts_say_what_the_ask_says),
 		cmocka_unit_test(typed_approvals_are_those_of_the_ask),
 		cmocka_unit_test(an_exception_is_said_in_the_general_form),
+		cmocka_unit_test(a_chain_is_said_in_the_general_form),
+		cmocka_unit_test(
+			planes_of_the_chain_count_and_are_never_fewer_than_ones_own),
+		cmocka_unit_test(an_agent_delegates_to_one_that_may_be_reached),
 		cmocka_unit_test(an_agent_opens_tasks_of_its_class),
 		cmocka_unit_test(a_human_approves_unless_barred_or_elsewhere),
 		cmocka_unit_test(

@@ -292,6 +292,25 @@ static void a_path_of_a_difference_is_a_json_pointer(void **state UNUSED)
 		    "\"path\":\"/policies/a~1b~0c\"}]");
 }
 
+static void what_is_put_in_place_replaces_what_has_its_name(void **state UNUSED)
+{
+	CLEANUP(json_put_p)
+	json_t *list = support_yaml("kind: Group\nmetadata: {name: a}\n---\n"
+				    "kind: Human\nmetadata: {name: a}\n---\n"
+				    "kind: Group\nmetadata: {name: a}\n"
+				    "spec: {parents: [b]}\n");
+	CLEANUP(json_put_p) json_t *all = json_object();
+
+	json_set_text(all, "Group/other", "stays");
+	manifests_put(all, list);
+	assert_int_equal(json_object_size(all), 3);
+	assert_ptr_equal(json_object_get(all, "Group/a"),
+			 json_array_get(list, 2));
+	assert_ptr_equal(json_object_get(all, "Human/a"),
+			 json_array_get(list, 1));
+	assert_non_null(json_object_get(all, "Group/other"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +329,8 @@ int main(void)
 		cmocka_unit_test(a_difference_says_what_was_and_what_is),
 		cmocka_unit_test(nothing_differs_from_itself),
 		cmocka_unit_test(a_path_of_a_difference_is_a_json_pointer),
+		cmocka_unit_test(
+			what_is_put_in_place_replaces_what_has_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

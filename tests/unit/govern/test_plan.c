@@ -109,6 +109,7 @@ static void expect_digest(const struct plan_parts *parts, const char *base,
 static void any_part_that_changes_makes_another_plan(void **state UNUSED)
 {
 	CLEANUP(json_put_p) json_t *found = support_value(FOUND);
+	CLEANUP(json_put_p) json_t *chain = support_value("[conductor]");
 	struct plan_parts base = parts_of(found);
 	const struct plan_parts others[] = {
 #define OTHER(member, value)                                                   \
@@ -120,6 +121,7 @@ static void any_part_that_changes_makes_another_plan(void **state UNUSED)
 		OTHER(purpose, "end"),
 		OTHER(request, "req_2"),
 		OTHER(agent, "bo"),
+		OTHER(chain, chain),
 		OTHER(task, "tsk_2"),
 		OTHER(class_digest, "sha256:12"),
 		OTHER(intent, "sha256:23"),

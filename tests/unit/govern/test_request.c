@@ -20,6 +20,7 @@ static const char *const steps[] = {
 	"waiting -expire-> expired",
 	"waiting -cancel-> cancelled",
 	"planning -plan again-> replanning",
+	"planning -answered-> done",
 	"replanning -deny-> denied",
 	"replanning -advise-> recommended",
 	"replanning -ask people-> waiting",

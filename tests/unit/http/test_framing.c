@@ -26,16 +26,26 @@ static void a_right_head_is_taken(void **state UNUSED)
 	header("Content-Length", " 12 ");
 	header("content-type", "Application/JSON ; Charset=UTF-8");
 	header("X-Other", "a\tb \xe9");
-	framing_finish(&f, "HTTP/1.1", 12);
+	framing_finish(&f, "HTTP/1.1", 12, false);
 	assert_int_equal(f.refusal.status, 0);
 	assert_int_equal(f.content_length, 12);
+}
+
+static void a_type_that_another_judges_is_let_through(void **state UNUSED)
+{
+	header("Content-Length", "3");
+	header("Content-Type", "application/x-www-form-urlencoded");
+	framing_finish(&f, "HTTP/1.1", 12, true);
+	assert_int_equal(f.refusal.status, 0);
+	framing_finish(&f, "HTTP/1.1", 12, false);
+	assert_int_equal(f.refusal.status, 415);
 }
 
 static void a_length_that_overflows_is_too_large(void **state UNUSED)
 {
 	header("Content-Length", "99999999999999999999999999");
 	header("Content-Type", "application/json");
-	framing_finish(&f, "HTTP/1.1", 1 << 20);
+	framing_finish(&f, "HTTP/1.1", 1 << 20, false);
 	assert_int_equal(f.refusal.status, 413);
 }
 
@@ -88,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FRESH(a_right_head_is_taken),
+		FRESH(a_type_that_another_judges_is_let_through),
 		FRESH(a_length_that_overflows_is_too_large),
 		FRESH(a_length_that_is_no_number_is_refused),
 		FRESH(a_name_that_is_no_token_is_refused),

@@ -934,6 +934,64 @@ static void tls_is_spoken_with_a_certificate(void **state UNUSED)
 	rmdir(folder);
 }
 
+static void what_the_check_refuses_is_not_opened(void **state UNUSED)
+{
+	static const struct {
+		const char *address;
+		int r;
+	} rows[] = {
+		{ "127.0.0.1:0", 0 },
+		{ "[::1]:0", 0 },
+		{ "0.0.0.0:0", ERR_REFUSED },
+		{ "[::]:0", ERR_REFUSED },
+		{ "192.0.2.1:80", ERR_REFUSED },
+		{ "localhost:80", ERR_SYNTAX },
+		{ "127.0.0.1", ERR_SYNTAX },
+		{ "unix:", ERR_SYNTAX },
+	};
+	struct http_server *server = NULL;
+	struct http_config config = { 0 };
+
+	assert_int_equal(loop_open(&config.loop), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		config.address = rows[i].address;
+		assert_int_equal(http_check(&config), rows[i].r);
+		if (rows[i].r < 0)
+			assert_int_equal(http_open(&config, &server),
+					 rows[i].r);
+	}
+	loop_close(config.loop);
+}
+
+static void a_key_that_is_open_or_anothers_is_refused(void **state UNUSED)
+{
+	char folder[] = "/tmp/writ-http-XXXXXX";
+	char key[64], cert[64], other[64];
+	struct http_config config = {
+		.address = "127.0.0.1:0",
+		.tls_cert = cert,
+		.tls_key = key,
+	};
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(key, sizeof(key), "%s/key", folder);
+	snprintf(cert, sizeof(cert), "%s/cert", folder);
+	snprintf(other, sizeof(other), "%s/other", folder);
+	make_certificate(other, cert);
+	make_certificate(key, cert);
+	assert_int_equal(http_check(&config), 0);
+	assert_int_equal(chmod(key, 0644), 0);
+	assert_int_equal(http_check(&config), ERR_REFUSED);
+	assert_non_null(strstr(error_message(), "chmod go="));
+	config.tls_key = other;
+	assert_int_equal(chmod(other, 0600), 0);
+	assert_int_equal(http_check(&config), ERR_SYNTAX);
+	unlink(key);
+	unlink(other);
+	unlink(cert);
+	rmdir(folder);
+}
+
 static void a_certificate_that_is_none_is_refused(void **state UNUSED)
 {
 	char folder[] = "/tmp/writ-http-XXXXXX";
@@ -949,7 +1007,8 @@ static void a_certificate_that_is_none_is_refused(void **state UNUSED)
 	snprintf(key, sizeof(key), "%s/key", folder);
 	assert_int_equal(file_write(key, slice_str("no key\n"), 0600), 0);
 	assert_int_equal(loop_open(&config.loop), 0);
-	assert_int_equal(http_open(&config, &server), ERR_IO);
+	assert_int_equal(http_open(&config, &server), ERR_SYNTAX);
+	assert_int_equal(http_check(&config), ERR_SYNTAX);
 	config.tls_key = NULL;
 	assert_int_equal(http_open(&config, &server), ERR_REFUSED);
 	config.tls_key = "/nonexistent";
@@ -1012,6 +1071,8 @@ int main(void)
 		cmocka_unit_test(a_socket_file_left_behind_is_replaced),
 		cmocka_unit_test(tls_is_spoken_with_a_certificate),
 		cmocka_unit_test(a_certificate_that_is_none_is_refused),
+		cmocka_unit_test(what_the_check_refuses_is_not_opened),
+		cmocka_unit_test(a_key_that_is_open_or_anothers_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,24 @@ static void other_kinds_of_tokens_are_refused(void **state UNUSED)
 			 SVID_ALGORITHM);
 }
 
+static bool has_one_audience(const char *claims)
+{
+	CLEANUP(mem_free_p)
+	char *token = test_token(&key, "ES256", "{\"alg\":\"ES256\"}", claims);
+
+	return token_has_one_audience(slice_str(token));
+}
+
+static void a_token_for_several_is_no_assertion_for_one(void **state UNUSED)
+{
+	assert_true(has_one_audience("{\"aud\":\"a\"}"));
+	assert_true(has_one_audience("{\"aud\":[\"a\"]}"));
+	assert_true(has_one_audience("{}"));
+	assert_false(has_one_audience("{\"aud\":[\"a\",\"b\"]}"));
+	assert_false(has_one_audience("{\"aud\":[\"a\",\"a\"]}"));
+	assert_true(token_has_one_audience(slice_str("no token")));
+}
+
 static void audience_and_times_are_checked(void **state UNUSED)
 {
 	assert_int_equal(with("{\"iss\":\"" ISSUER "\",\"sub\":\"p\","
@@ -131,6 +149,7 @@ int main(void)
 		TEST(a_spiffe_id_is_no_subject_of_an_issuer),
 		TEST(a_token_without_a_subject_is_refused),
 		TEST(other_kinds_of_tokens_are_refused),
+		TEST(a_token_for_several_is_no_assertion_for_one),
 		TEST(audience_and_times_are_checked),
 	};
 

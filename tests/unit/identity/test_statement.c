@@ -339,7 +339,30 @@ static void a_form_of_another_shape_is_refused(void **state UNUSED)
 	assert_int_equal(verify(extra, STATEMENT_LOGIN), STATEMENT_MALFORMED);
 	assert_int_equal(verify(bare, STATEMENT_LOGIN), STATEMENT_MALFORMED);
 	json_set_text(form, "signature", "no armor");
-	assert_int_equal(verify(form, STATEMENT_LOGIN), STATEMENT_SIGNATURE);
+	assert_int_equal(verify(form, STATEMENT_LOGIN), STATEMENT_MALFORMED);
+}
+
+static void what_is_wrong_with_a_form_is_said_at_its_place(void **state UNUSED)
+{
+	CLEANUP(json_put_p) json_t *body = new_login();
+	CLEANUP(json_put_p) json_t *form = NULL;
+	CLEANUP(json_put_p) json_t *faults = NULL;
+	CLEANUP(json_put_p) json_t *of_nothing = NULL;
+	CLEANUP(mem_free_p) char *text = NULL;
+	CLEANUP(mem_free_p) char *told = NULL;
+
+	json_set_text(body, "nonce", "00");
+	json_object_del(body, "at");
+	text = json_canonical(body);
+	form = sign_text("first", "writ-login", text);
+	json_set_text(form, "signature", "no armor");
+	faults = statement_faults(form, STATEMENT_LOGIN);
+	told = json_dumps(faults, JSON_COMPACT);
+	assert_non_null(strstr(told, "/statement/nonce"));
+	assert_non_null(strstr(told, "/statement/at"));
+	assert_non_null(strstr(told, "\"/signature\""));
+	of_nothing = statement_faults(NULL, STATEMENT_LOGIN);
+	assert_int_equal(json_array_size(of_nothing), 1);
 }
 
 static void a_statement_that_is_too_long_is_refused(void **state UNUSED)
@@ -650,6 +673,7 @@ int main(void)
 		TEST(a_member_that_is_missing_is_refused),
 		TEST(a_member_of_the_wrong_kind_is_refused),
 		TEST(a_form_of_another_shape_is_refused),
+		TEST(what_is_wrong_with_a_form_is_said_at_its_place),
 		TEST(a_statement_that_is_too_long_is_refused),
 		TEST(each_type_has_its_namespace),
 		TEST(a_detector_signs_as_itself_and_not_as_a_human),

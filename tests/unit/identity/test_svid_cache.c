@@ -5,7 +5,7 @@
 static struct test_folder folder;
 static struct test_key key, other_key;
 static struct trust *t;
-static struct svid_cache *cache;
+static struct token_cache *cache;
 static struct svid svid;
 
 static int setup(void **state UNUSED)
@@ -19,13 +19,13 @@ static int setup(void **state UNUSED)
 	test_write(&folder, "bundle", bundle);
 	t = trust_new();
 	test_trust(t, &folder, "example.org", "bundle", 0);
-	cache = svid_cache_new(4);
+	cache = token_cache_new(4);
 	return 0;
 }
 
 static int teardown(void **state UNUSED)
 {
-	svid_cache_free(cache);
+	token_cache_free(cache);
 	trust_free(t);
 	test_key_clear(&key);
 	test_key_clear(&other_key);

@@ -10,7 +10,7 @@
 static struct test_folder folder;
 static struct test_cert org, net;
 static struct trust *t;
-static struct svid_cache *cache;
+static struct token_cache *cache;
 static struct svid svid;
 
 static void write_bundle(const char *name, const struct test_cert *authority)
@@ -43,13 +43,13 @@ static int setup(void **state UNUSED)
 			  "longestCertificate", "10m");
 	t = trust_new();
 	trust_set(t, specs, NULL);
-	cache = svid_cache_new(4);
+	cache = token_cache_new(4);
 	return 0;
 }
 
 static int teardown(void **state UNUSED)
 {
-	svid_cache_free(cache);
+	token_cache_free(cache);
 	trust_free(t);
 	test_cert_clear(&org);
 	test_cert_clear(&net);

@@ -120,7 +120,7 @@ static void plain_http_goes_to_a_named_loopback_address_alone(void **state)
 {
 	struct transfer_request request = { .url = "http://192.0.2.1/" };
 
-	assert_non_null(strstr(outcome(*state, &request), "without TLS"));
+	assert_non_null(strstr(outcome(*state, &request), "loopback"));
 	request.url = "http://[::1]:1/";
 	assert_non_null(strstr(outcome(*state, &request), "without TLS"));
 	request.url = "http://127.0.0.1:1/";
@@ -134,9 +134,9 @@ static void a_request_that_cannot_be_sent_fails_in_words(void **state)
 		struct transfer_request request;
 		const char *why;
 	} rows[] = {
-		{ { .url = "" }, "not https" },
-		{ { .url = "file:///etc/passwd" }, "not https" },
-		{ { .url = "ftp://127.0.0.1/" }, "not https" },
+		{ { .url = "" }, "not an https URL" },
+		{ { .url = "file:///etc/passwd" }, "not an https URL" },
+		{ { .url = "ftp://127.0.0.1/" }, "not an https URL" },
 		{ { .url = "https://" }, "no host" },
 		{ { .url = "https:///x" }, "no host" },
 		{ { .url = "https://u:p@h/" }, "holds a user" },
@@ -266,6 +266,55 @@ static void a_url_is_checked_before_it_is_kept(void **state)
 			 ERR_SYNTAX);
 }
 
+static void
+what_can_never_be_fetched_is_refused_by_the_configuration(void **state)
+{
+	CLEANUP(json_put_p) json_t *names = json_pack("[s]", "127.0.0.1:8443");
+	CLEANUP(reach_free_p) struct reach *reach = NULL;
+
+	discard(state != NULL);
+	assert_int_equal(reach_new(names, &reach), 0);
+	assert_int_equal(transfer_check_reach(reach, "https://a.example/"), 0);
+	assert_int_equal(transfer_check_reach(reach, "http://127.0.0.1:8443/x"),
+			 0);
+	assert_int_equal(transfer_check_reach(reach, "http://127.0.0.1:8444/x"),
+			 ERR_REFUSED);
+	assert_int_equal(transfer_check_reach(NULL, "http://127.0.0.1:8443/x"),
+			 ERR_REFUSED);
+	assert_int_equal(transfer_check_reach(reach, "http://[::1]:8443/x"),
+			 ERR_REFUSED);
+	assert_int_equal(transfer_check_reach(reach, "http://localhost:8443/"),
+			 ERR_SYNTAX);
+	assert_int_equal(transfer_check_reach(reach, "http://a.example/"),
+			 ERR_SYNTAX);
+	assert_int_equal(transfer_check_reach(reach, "http://192.0.2.1/"),
+			 ERR_SYNTAX);
+}
+
+static void a_mail_server_without_tls_is_a_named_loopback_address(void **state)
+{
+	CLEANUP(json_put_p) json_t *names = json_pack("[s]", "127.0.0.1");
+	CLEANUP(reach_free_p) struct reach *reach = NULL;
+
+	discard(state != NULL);
+	assert_int_equal(reach_new(names, &reach), 0);
+	assert_int_equal(
+		transfer_check_mail(reach, "smtp://mail.example", false), 0);
+	assert_int_equal(
+		transfer_check_mail(reach, "smtp://127.0.0.1:25", true), 0);
+	assert_int_equal(
+		transfer_check_mail(reach, "smtp://mail.example", true),
+		ERR_REFUSED);
+	assert_int_equal(transfer_check_mail(NULL, "smtp://127.0.0.1", true),
+			 ERR_REFUSED);
+	assert_int_equal(transfer_check_mail(reach, "smtps://127.0.0.1", true),
+			 ERR_REFUSED);
+	assert_int_equal(transfer_check_mail(reach, "smtp://", false),
+			 ERR_SYNTAX);
+	assert_int_equal(transfer_check_mail(reach, "https://a.example", false),
+			 ERR_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +339,10 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_url_is_checked_before_it_is_kept, set_up, tear_down),
+		cmocka_unit_test(
+			what_can_never_be_fetched_is_refused_by_the_configuration),
+		cmocka_unit_test(
+			a_mail_server_without_tls_is_a_named_loopback_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,41 @@ static void a_column_a_noun_does_not_have_is_refused(void **state)
 	assert_null(found);
 }
 
+static void put_use(struct store *s, const char *id, const char *exception)
+{
+	CLEANUP(json_put_p)
+	json_t *doc = json_pack("{s:s, s:s, s:{s:s?}}", "id", id, "task", "t",
+				"decision", "exception", exception);
+
+	assert_int_equal(store_put(s, NOUN_REQUEST, id, doc, 0), 0);
+}
+
+static void the_uses_of_an_exception_are_found_and_no_others(void **state)
+{
+	struct place *p = *state;
+	CLEANUP(json_put_p) json_t *some = NULL;
+	CLEANUP(json_put_p) json_t *all = NULL;
+	CLEANUP(json_put_p) json_t *none = NULL;
+
+	assert_int_equal(store_begin(p->store), 0);
+	put_use(p->store, "req_3", "exc_a");
+	put_use(p->store, "req_1", "exc_a");
+	put_use(p->store, "req_2", "exc_b");
+	put_use(p->store, "req_4", NULL);
+	put_use(p->store, "req_5", "exc_a");
+	/* Decided again without it. */
+	put_use(p->store, "req_5", NULL);
+	commit(p->store);
+	assert_int_equal(store_exception_uses(p->store, "exc_a", 9, &all), 0);
+	assert_int_equal(json_array_size(all), 2);
+	assert_string_equal(json_string_value(json_array_get(all, 0)), "req_1");
+	assert_string_equal(json_string_value(json_array_get(all, 1)), "req_3");
+	assert_int_equal(store_exception_uses(p->store, "exc_a", 1, &some), 0);
+	assert_int_equal(json_array_size(some), 1);
+	assert_int_equal(store_exception_uses(p->store, "exc", 9, &none), 0);
+	assert_int_equal(json_array_size(none), 0);
+}
+
 static void documents_are_replaced_listed_and_removed(void **state)
 {
 	struct place *p = *state;
@@ -393,6 +428,7 @@ int main(void)
 		STORE_TEST(nothing_of_the_log_is_changed_or_removed),
 		STORE_TEST(every_noun_is_found_by_each_of_its_columns),
 		STORE_TEST(a_column_a_noun_does_not_have_is_refused),
+		STORE_TEST(the_uses_of_an_exception_are_found_and_no_others),
 		STORE_TEST(documents_are_replaced_listed_and_removed),
 		STORE_TEST(what_expired_is_dropped_and_no_more),
 		STORE_TEST(a_seen_value_is_never_forgotten_earlier),
