@@ -79,20 +79,6 @@ void tasks_open(struct http_exchange *x, void *cookie)
 			       call_reply(x));
 }
 
-void tasks_delegate(struct http_exchange *x, void *cookie)
-{
-	struct api *api = cookie;
-	struct caller caller;
-	struct acting acting;
-	CLEANUP(json_put_p) json_t *body = NULL;
-
-	if (call_prove(api, x, AGENTS, &caller) &&
-	    call_acting(x, true, &acting) &&
-	    call_body(x, body_task_delegate, &body))
-		flow_task_delegate(api->flow, &caller, &acting,
-				   http_param(x, "id"), body, call_reply(x));
-}
-
 void tasks_list(struct http_exchange *x, void *cookie)
 {
 	call_list(cookie, x, ANYBODY, VIEW_TASK);
@@ -128,30 +114,35 @@ void tasks_lease(struct http_exchange *x, void *cookie)
 				call_reply(x));
 }
 
-void tasks_report(struct http_exchange *x, void *cookie)
+/* What an agent says to its own task with a body. */
+typedef void (*say_fn)(struct flow *f, const struct caller *caller,
+		       const struct acting *acting, const char *task,
+		       const json_t *body, struct reply_to reply);
+
+static void say(struct http_exchange *x, struct api *api, bool key,
+		const struct schema *rows, say_fn fn)
 {
-	struct api *api = cookie;
 	struct caller caller;
 	struct acting acting;
 	CLEANUP(json_put_p) json_t *body = NULL;
 
 	if (call_prove(api, x, AGENTS, &caller) &&
-	    call_acting(x, false, &acting) &&
-	    call_body(x, body_task_report, &body))
-		flow_task_report(api->flow, &caller, &acting,
-				 http_param(x, "id"), body, call_reply(x));
+	    call_acting(x, key, &acting) && call_body(x, rows, &body))
+		fn(api->flow, &caller, &acting, http_param(x, "id"), body,
+		   call_reply(x));
+}
+
+void tasks_delegate(struct http_exchange *x, void *cookie)
+{
+	say(x, cookie, true, body_task_delegate, flow_task_delegate);
+}
+
+void tasks_report(struct http_exchange *x, void *cookie)
+{
+	say(x, cookie, false, body_task_report, flow_task_report);
 }
 
 void tasks_attach(struct http_exchange *x, void *cookie)
 {
-	struct api *api = cookie;
-	struct caller caller;
-	struct acting acting;
-	CLEANUP(json_put_p) json_t *body = NULL;
-
-	if (call_prove(api, x, AGENTS, &caller) &&
-	    call_acting(x, false, &acting) &&
-	    call_body(x, body_task_attach, &body))
-		flow_task_attach(api->flow, &caller, &acting,
-				 http_param(x, "id"), body, call_reply(x));
+	say(x, cookie, false, body_task_attach, flow_task_attach);
 }

@@ -688,20 +688,10 @@ static void open_part(struct delegating *d, const struct caller *caller,
 static struct task *parent_of(struct flow *f, const struct caller *caller,
 			      const char *id, struct reply_to reply)
 {
-	struct task *t = task_find(f, id);
-	const char *fault;
+	struct task *t = task_own_open(f, caller, id, reply);
 
-	if (!t || strcmp(agent_of(t), caller->name) != 0) {
-		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
-			       "This agent has no such open task.");
+	if (!t)
 		return NULL;
-	}
-	fault = task_fault(t, clock_wall_ms());
-	if (fault) {
-		answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s",
-			       fault);
-		return NULL;
-	}
 	if (json_array_size(json_array_in(t->doc, "children")) >=
 	    CHILDREN_MAX) {
 		answer_problem(reply, ANSWER_CONFLICT, "too-many-children",

@@ -74,7 +74,7 @@ enum { READER_TIER = 2 };
 
 static bool wants_reader(const struct target *t, const json_t *plan)
 {
-	return t->reader && !t->issues &&
+	return t->reader && !t->issues && !point_takes_back_signed(plan) &&
 	       json_int(plan, "tier", 0) >= READER_TIER;
 }
 

@@ -22,18 +22,10 @@ enum {
 /* One of the keeper's keys signed it. */
 static bool is_signed(const struct flow *f, const struct jose_token *token)
 {
-	const json_t *keys = json_array_in(flow_jwks(f), "keys");
-	const char *kid = json_text(token->header, "kid", "");
+	const struct jose_key *key =
+		mint_key(f->mint, json_text(token->header, "kid", ""));
 
-	for (size_t i = 0; i < json_array_size(keys); i++) {
-		const json_t *jwk = json_array_get(keys, i);
-		CLEANUP(jose_key_free_p) struct jose_key *key = NULL;
-
-		if (!strcmp(json_text(jwk, "kid", "-"), kid) &&
-		    jose_key_parse(jwk, &key) == 0 && key)
-			return jose_verify(token, key) == JOSE_VALID;
-	}
-	return false;
+	return key && jose_verify(token, key) == JOSE_VALID;
 }
 
 /* Its claims, owned, if it is one that Writ lent; NULL if not. */
@@ -164,13 +156,13 @@ static json_t *active(const json_t *claims)
 	return body;
 }
 
-/* Its agent may act now, and nothing has been contained. */
-static bool holder_is_well(const struct flow *f, const json_t *doc)
+/* Its task may carry something now: nobody of its chain is contained or may not
+ * act any more. */
+static bool holder_is_well(struct flow *f, const json_t *doc)
 {
-	const char *agent = json_text(doc, "agent", "");
+	const struct task *task = task_find(f, json_text(doc, "task", ""));
 
-	return !is_contained(f, agent, json_text(doc, "task", "")) &&
-	       !inventory_agent_fault(f->inventory, agent, clock_wall_ms());
+	return task && !task_fault(task, clock_wall_ms());
 }
 
 void flow_introspect(struct flow *f, const struct caller *caller,
@@ -224,22 +216,32 @@ void flow_token_shown(struct flow *f, struct slice token)
 
 /* ---- revocation ---- */
 
-/* What is to end, by the token itself or by its id. */
-static json_t *document_named(struct flow *f, const char *token)
+/* What is to end, by the token itself or by its id; NULL if there is nothing.
+ * Errors: those of the store, for then nobody can tell. */
+static int document_named(struct flow *f, const char *token, json_t **ret_doc)
 {
 	CLEANUP(json_put_p) json_t *claims = NULL;
+	const char *id = token;
+	int r;
 
-	if (id_is("crd", token))
-		return issued_find(f, token);
-	claims = claims_of(f, slice_str(token));
-	return claims ? document_of(f, claims) : NULL;
+	*ret_doc = NULL;
+	if (!id_is("crd", token)) {
+		claims = claims_of(f, slice_str(token));
+		id = json_text(claims, "jti", NULL);
+	}
+	r = id ? issued_get(f, id, ret_doc) : 0;
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 void flow_token_revoke(struct flow *f, const struct caller *caller,
 		       const char *token, struct reply_to reply)
 {
-	CLEANUP(json_put_p) json_t *doc = document_named(f, token);
+	CLEANUP(json_put_p) json_t *doc = NULL;
 
+	if (document_named(f, token, &doc) < 0) {
+		answer_unreadable(reply);
+		return;
+	}
 	if (!doc) {
 		answer(reply, ANSWER_OK, json_object());
 		return;

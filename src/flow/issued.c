@@ -40,14 +40,18 @@ void issued_free(struct issued *issued)
 	free(issued);
 }
 
+int issued_get(struct flow *f, const char *id, json_t **ret_doc)
+{
+	*ret_doc = NULL;
+	return store_get(evidence_reader(f->evidence), NOUN_CREDENTIAL, id,
+			 ret_doc, NULL);
+}
+
 json_t *issued_find(struct flow *f, const char *id)
 {
 	json_t *doc = NULL;
 
-	if (store_get(evidence_reader(f->evidence), NOUN_CREDENTIAL, id, &doc,
-		      NULL) < 0)
-		return NULL;
-	return doc;
+	return issued_get(f, id, &doc) < 0 ? NULL : doc;
 }
 
 bool issued_stands(const json_t *doc, int64_t now_ms)

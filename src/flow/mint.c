@@ -15,7 +15,10 @@
 #include "base/mem.h"
 #include "govern/credential.h"
 
-enum { KEEPER_MS = 10 * 1000 }; /* for making one */
+enum {
+	KEEPER_MS = 10 * 1000, /* for making one */
+	TOKEN_KEYS_MAX = 8,    /* the keeper keeps four */
+};
 
 const char mint_build[] = "writ-issuer/1";
 
@@ -23,6 +26,7 @@ const char mint_build[] = "writ-issuer/1";
 struct minting {
 	struct minting *next; /* of the mint's */
 	struct mint *mint;
+	const struct target *target;
 	connector_done_fn done;
 	void *cookie;
 	struct loop_timer *timer; /* while the keeper is asked */
@@ -48,8 +52,35 @@ struct mint {
 	struct flow *flow;
 	struct evidence_keeper *keeper;
 	char *issuer;
+	struct jose_key *keys[TOKEN_KEYS_MAX]; /* those that were read */
+	size_t key_count;
 	struct minting *first;
 };
+
+/* They stay the same as long as the keeper runs. */
+static void read_keys(struct mint *mint)
+{
+	const json_t *keys = json_array_in(keeper_jwks(mint->keeper), "keys");
+	const json_t *jwk;
+	size_t at;
+
+	json_array_foreach(keys, at, jwk) {
+		struct jose_key *key = NULL;
+
+		if (mint->key_count < TOKEN_KEYS_MAX &&
+		    jose_key_parse(jwk, &key) == 0 && key)
+			mint->keys[mint->key_count++] = key;
+	}
+}
+
+const struct jose_key *mint_key(const struct mint *mint, const char *kid)
+{
+	for (size_t i = 0; i < mint->key_count; i++) {
+		if (!strcmp(jose_key_id(mint->keys[i]), kid))
+			return mint->keys[i];
+	}
+	return NULL;
+}
 
 struct mint *mint_new(struct flow *f, struct evidence_keeper *keeper,
 		      const char *issuer)
@@ -59,6 +90,8 @@ struct mint *mint_new(struct flow *f, struct evidence_keeper *keeper,
 	mint->flow = f;
 	mint->keeper = keeper;
 	mint->issuer = mem_str(issuer);
+	if (keeper)
+		read_keys(mint);
 	return mint;
 }
 
@@ -153,6 +186,12 @@ static void refuse(struct minting *m, const char *reason, const char *detail)
 	answer_not(m, CONNECT_REFUSED, reason, detail);
 }
 
+/* What cannot be read has neither ended nor never been: it is asked again. */
+static void answer_unread(struct minting *m)
+{
+	answer_not(m, CONNECT_BUSY, "unavailable", error_message());
+}
+
 void mint_close(struct mint *mint)
 {
 	if (!mint)
@@ -166,6 +205,8 @@ void mint_close(struct mint *mint)
 			 "the authority is closing");
 		answer_now(m);
 	}
+	for (size_t i = 0; i < mint->key_count; i++)
+		jose_key_free(mint->keys[i]);
 	free(mint->issuer);
 	free(mint);
 }
@@ -325,15 +366,28 @@ static void plan_issue(struct minting *m, const json_t *params)
 		refuse(m, fault.reason, fault.detail);
 }
 
+/* Whether it is of the target and the role that were decided on. */
+static bool is_there(const struct target *t, const json_t *doc,
+		     const json_t *params)
+{
+	return !strcmp(json_text(doc, "target", ""), t->name) &&
+	       !strcmp(json_text(doc, "resource", ""),
+		       json_text(params, "resource", ""));
+}
+
 /* The document that parameters name, of a role; NULL with an answer. */
 static json_t *credential_of(struct minting *m, const json_t *params)
 {
 	const char *id = json_text(json_object_in(params, "parameters"),
 				   "credential", "");
-	CLEANUP(json_put_p) json_t *doc = issued_find(m->mint->flow, id);
+	CLEANUP(json_put_p) json_t *doc = NULL;
+	int r = issued_get(m->mint->flow, id, &doc);
 
-	if (doc && !strcmp(json_text(doc, "resource", ""),
-			   json_text(params, "resource", "")))
+	if (r < 0 && r != ERR_NOT_FOUND) {
+		answer_unread(m);
+		return NULL;
+	}
+	if (doc && is_there(m->target, doc, params))
 		return TAKE(doc);
 	refuse(m, "no-such-resource", "there is no such credential");
 	return NULL;
@@ -382,10 +436,14 @@ static void read_credential(struct minting *m, const json_t *params, bool there)
 	CLEANUP(json_put_p) json_t *doc = NULL;
 	const char *id = json_text(json_object_in(params, "parameters"),
 				   "credential", "");
+	int r = issued_get(m->mint->flow, id, &doc);
 	bool stands;
 	json_t *result;
 
-	doc = issued_find(m->mint->flow, id);
+	if (r < 0 && r != ERR_NOT_FOUND) {
+		answer_unread(m);
+		return;
+	}
 	stands = doc && issued_stands(doc, clock_wall_ms());
 	result = json_object();
 	json_set_flag(result, "present", stands == there);
@@ -616,6 +674,7 @@ static void apply_issue(struct minting *m, const json_t *plan)
 		request_find(f, json_text(plan, "request", ""));
 	CLEANUP(json_put_p) json_t *payload = NULL;
 	CLEANUP(json_put_p) json_t *before = NULL;
+	int looked;
 	struct credential_fault fault = { 0 };
 
 	if (r)
@@ -626,13 +685,15 @@ static void apply_issue(struct minting *m, const json_t *plan)
 		return;
 	}
 	credential_id(r->id, m->id);
-	before = issued_find(f, m->id);
+	looked = issued_get(f, m->id, &before);
 	m->expires_s = end_of(r, plan);
 	discard(credential_form_of(
 		inventory_spec(f->inventory, MANIFEST_TARGET,
 			       json_text(plan, "target", "")),
 		&m->form));
-	if (before)
+	if (looked < 0 && looked != ERR_NOT_FOUND)
+		answer_unread(m);
+	else if (before)
 		refuse(m, "used", "a credential was made for this request");
 	else if (m->expires_s * 1000 <= clock_wall_ms())
 		refuse(m, "expired", "its time is over already");
@@ -698,6 +759,7 @@ void mint_call(struct target *t, enum connect_method method, json_t *params,
 	mint_fn fn;
 
 	m->mint = t->flow->mint;
+	m->target = t;
 	m->done = done;
 	m->cookie = cookie;
 	m->note = (struct buf)BUF_INIT(NOTE_MAX);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "crypto/jose.h"
 #include "evidence/keeper.h"
 #include "flow/state.h"
 
@@ -31,6 +32,8 @@ void mint_close(struct mint *mint);
 bool mint_is_up(const struct mint *mint);
 struct evidence_keeper *mint_keeper(const struct mint *mint);
 const char *mint_issuer(const struct mint *mint);
+/* The keeper's key for tokens of this name, borrowed; NULL if it has none. */
+const struct jose_key *mint_key(const struct mint *mint, const char *kid);
 
 /* See point_call().  An order's "plan" is the plan itself, not its text, and is
  * all there is of it: its leaf is armed and signed. */
@@ -49,8 +52,11 @@ struct issued;
 struct issued *issued_new(void);
 void issued_free(struct issued *issued);
 
-/* The document of a credential that is durable; owned, NULL if there is none.
- */
+/* The document of a credential that is durable; owned.
+ * Errors: ERR_NOT_FOUND; those of the store, and then nobody can tell. */
+MUST_USE int issued_get(struct flow *f, const char *id, json_t **ret_doc);
+/* The same where nothing follows from its absence but a refusal; NULL if there
+ * is none, or it cannot be read. */
 json_t *issued_find(struct flow *f, const char *id);
 /* Whether its time is not over and nothing has taken it back. */
 bool issued_stands(const json_t *doc, int64_t now_ms);

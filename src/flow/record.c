@@ -48,25 +48,6 @@ static bool attached_already(struct flow *f, const struct caller *caller,
 	return true;
 }
 
-/* The caller's open task, or NULL after answering why not. */
-static struct task *own_open_task(struct flow *f, const struct caller *caller,
-				  const char *id, struct reply_to reply)
-{
-	struct task *t = task_find(f, id);
-	const char *fault;
-
-	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
-		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
-			       "This agent has no such open task.");
-		return NULL;
-	}
-	fault = task_fault(t, clock_wall_ms());
-	if (!fault)
-		return t;
-	answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s", fault);
-	return NULL;
-}
-
 static void count_record(struct task *t, const struct record *record)
 {
 	json_t *records = json_object_get(t->doc, "records");
@@ -129,7 +110,7 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 
 	if (attached_already(f, caller, acting, reply))
 		return;
-	t = own_open_task(f, caller, id, reply);
+	t = task_own_open(f, caller, id, reply);
 	if (t && !quota_record_over(f, t, record.bytes, reply))
 		attach(f, caller, acting, t, &record, reply);
 }
@@ -149,7 +130,7 @@ void flow_task_report(struct flow *f, const struct caller *caller,
 
 	if (attached_already(f, caller, acting, reply))
 		return;
-	t = own_open_task(f, caller, id, reply);
+	t = task_own_open(f, caller, id, reply);
 	if (!t || quota_record_over(f, t, record.bytes, reply))
 		return;
 	if (json_array_size(json_object_get(t->doc, "effects")) +

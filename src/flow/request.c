@@ -384,6 +384,15 @@ void request_armed_durable(void *cookie)
 /* ---- ends without an effect ---- */
 
 /* A transaction, or the one that somebody has begun for what comes next. */
+const struct task *request_task(const struct request *r, const char **ret_fault)
+{
+	const struct task *t =
+		task_find(r->flow, json_text(r->doc, "task", ""));
+
+	*ret_fault = t ? task_fault(t, clock_wall_ms()) : "the task is gone";
+	return t;
+}
+
 struct evidence_txn *request_begin(struct request *r)
 {
 	return r->begun ? TAKE(r->begun) : evidence_begin(r->flow->evidence);

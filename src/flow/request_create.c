@@ -101,27 +101,6 @@ void request_start(struct flow *f, const struct caller *caller,
 	decided_clear(&d);
 }
 
-/* Whether the caller may ask inside this task at all; answers if not. */
-static struct task *bound_task(struct flow *f, const struct caller *caller,
-			       const char *id, struct reply_to reply)
-{
-	struct task *t = task_find(f, id);
-	const char *fault;
-
-	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
-		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
-			       "This agent has no such open task.");
-		return NULL;
-	}
-	fault = task_fault(t, clock_wall_ms());
-	if (fault) {
-		answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s",
-			       fault);
-		return NULL;
-	}
-	return t;
-}
-
 /* A call again: the same answer, while it lasts and after. */
 static void answer_again(struct flow *f, const char *id, int64_t wait_ms,
 			 struct reply_to reply)
@@ -318,7 +297,7 @@ void flow_request_create(struct flow *f, const struct caller *caller,
 
 	if (answered_by_key(f, caller, acting, wait_ms, reply))
 		return;
-	task = bound_task(f, caller, json_text(body, "task", ""), reply);
+	task = task_own_open(f, caller, json_text(body, "task", ""), reply);
 	if (!task || answered_as_wrong(f, body, task, reply) ||
 	    quota_rate_over(f, caller->name, reply))
 		return;
@@ -419,7 +398,7 @@ void flow_request_rollback(struct flow *f, const struct caller *caller,
 			       "This change has no way back.");
 		return;
 	}
-	task = bound_task(f, caller, json_text(doc, "task", ""), reply);
+	task = task_own_open(f, caller, json_text(doc, "task", ""), reply);
 	if (!task || answered_as_wrong(f, doc, task, reply) ||
 	    quota_rate_over(f, caller->name, reply) ||
 	    quota_requests_over(f, caller->name, reply)) {
@@ -436,7 +415,7 @@ void flow_explain(struct flow *f, const struct caller *caller,
 {
 	CLEANUP(json_put_p) json_t *doc = NULL;
 	const struct task *task =
-		bound_task(f, caller, json_text(body, "task", ""), reply);
+		task_own_open(f, caller, json_text(body, "task", ""), reply);
 	struct decided d;
 	json_t *out;
 

@@ -23,12 +23,12 @@ static void effect_over(void *cookie, const struct effect_result *result);
 static const char *late_fault(void *cookie)
 {
 	struct request *r = cookie;
-	const struct task *task =
-		task_find(r->flow, json_text(r->doc, "task", ""));
+	const char *fault;
 
 	if (r->cancelled)
 		return "withdrawn";
-	return task ? task_fault(task, clock_wall_ms()) : "the task is gone";
+	request_task(r, &fault);
+	return fault;
 }
 
 static json_t *approval_leaves(const struct request *r)

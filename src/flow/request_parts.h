@@ -16,6 +16,10 @@ enum {
 struct request *request_new(struct flow *f, json_t *owned_doc);
 /* Puts a new one among those of its task. */
 void request_enter_task(struct request *r);
+/* Its task; ret_fault: why that may not carry it now, or NULL.  NULL, with a
+ * fault, if it is gone. */
+const struct task *request_task(const struct request *r,
+				const char **ret_fault);
 /* A transaction for it. */
 struct evidence_txn *request_begin(struct request *r);
 /* Whose data the private parts of its leaves are; owned. */

@@ -367,11 +367,9 @@ static bool is_passing(const struct connector_result *p)
 static void plan_done(void *cookie, const struct connector_result *p)
 {
 	struct request *r = cookie;
-	const struct task *task =
-		task_find(r->flow, json_text(r->doc, "task", ""));
-	const char *fault =
-		task ? task_fault(task, clock_wall_ms()) : "the task is gone";
+	const char *fault;
 
+	request_task(r, &fault);
 	r->busy = false;
 	/* What is recorded is taken up at the next start as it stands. */
 	if (r->flow->closing)
@@ -440,10 +438,8 @@ void request_plan(struct request *r)
 
 void request_looked_up(struct request *r)
 {
-	const struct task *task =
-		task_find(r->flow, json_text(r->doc, "task", ""));
-	const char *fault =
-		task ? task_fault(task, clock_wall_ms()) : "the task is gone";
+	const char *fault;
+	const struct task *task = request_task(r, &fault);
 	struct decided d;
 
 	r->busy = false;
@@ -481,11 +477,9 @@ static bool target_is_up(const struct request *r)
 void request_resume(void *cookie)
 {
 	struct request *r = cookie;
-	const struct task *task =
-		task_find(r->flow, json_text(r->doc, "task", ""));
-	const char *fault =
-		task ? task_fault(task, clock_wall_ms()) : "its task is gone";
+	const char *fault;
 
+	request_task(r, &fault);
 	r->reread = NULL;
 	if (r->busy || r->flow->closing ||
 	    (r->state != REQUEST_PLANNING && r->state != REQUEST_WAITING &&

@@ -171,10 +171,8 @@ static void refused(struct request *r, const struct task *task,
 static void read_done(void *cookie, const struct connector_result *p)
 {
 	struct request *r = cookie;
-	const struct task *task =
-		task_find(r->flow, json_text(r->doc, "task", ""));
-	const char *fault =
-		task ? task_fault(task, clock_wall_ms()) : "the task is gone";
+	const char *fault;
+	const struct task *task = request_task(r, &fault);
 
 	r->busy = false;
 	if (r->flow->closing)

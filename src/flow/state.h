@@ -305,6 +305,10 @@ bool human_is(const struct flow *f, const char *human, const char *group);
 struct task *task_find(struct flow *f, const char *id);
 /* Why a task may not carry a request now, or NULL; static text. */
 const char *task_fault(const struct task *t, int64_t now_ms);
+/* The caller's own task, if it may carry something now; else NULL, after
+ * answering why not. */
+struct task *task_own_open(struct flow *f, const struct caller *caller,
+			   const char *id, struct reply_to reply);
 bool task_is_open(const struct task *t);
 /* When its window is over (wall clock): as it was opened, and no later than its
  * class lets a task last now. */

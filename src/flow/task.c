@@ -35,7 +35,23 @@ bool task_is_open(const struct task *t)
 	return !strcmp(state_of(t), "open");
 }
 
-static int64_t own_window_ms(const struct task *t)
+/* Until when its agent may act, as far as is known now: what it was lent does
+ * not outlast that. */
+static int64_t agent_until_ms(const struct task *t)
+{
+	const struct inventory *inv = t->flow->inventory;
+	const char *agent = json_text(t->doc, "agent", "");
+	int64_t until = 0;
+
+	if (inventory_agent_fault(inv, agent, 0) ||
+	    clock_parse(json_text(inventory_spec(inv, MANIFEST_AGENT, agent),
+				  "expires", ""),
+			&until) < 0)
+		return 0;
+	return until;
+}
+
+static int64_t class_window_ms(const struct task *t)
 {
 	const json_t *class =
 		inventory_spec(t->flow->inventory, MANIFEST_TASK_CLASS,
@@ -50,6 +66,14 @@ static int64_t own_window_ms(const struct task *t)
 		return until;
 	return opened + longest_s * 1000 < until ? opened + longest_s * 1000
 						 : until;
+}
+
+static int64_t own_window_ms(const struct task *t)
+{
+	int64_t class_ms = class_window_ms(t);
+	int64_t agent_ms = agent_until_ms(t);
+
+	return class_ms < agent_ms ? class_ms : agent_ms;
 }
 
 int64_t task_window_ms(const struct task *t)
@@ -84,6 +108,24 @@ const char *task_fault(const struct task *t, int64_t now_ms)
 		return "the agent may not open tasks of this class any more";
 	fault = inventory_agent_fault(f->inventory, agent, now_ms);
 	return fault ? fault : delegation_fault(t, now_ms);
+}
+
+struct task *task_own_open(struct flow *f, const struct caller *caller,
+			   const char *id, struct reply_to reply)
+{
+	struct task *t = task_find(f, id);
+	const char *fault;
+
+	if (!t || strcmp(json_text(t->doc, "agent", ""), caller->name) != 0) {
+		answer_problem(reply, ANSWER_NOT_FOUND, "no-such-task",
+			       "This agent has no such open task.");
+		return NULL;
+	}
+	fault = task_fault(t, clock_wall_ms());
+	if (!fault)
+		return t;
+	answer_problem(reply, ANSWER_CONFLICT, "task-not-open", "%s", fault);
+	return NULL;
 }
 
 bool task_needs_witnesses(const struct task *t)

@@ -3,7 +3,6 @@ task's end everything it had is confirmed to be taken back, and what a chain of
 delegation adds to a denial."""
 import json
 import sqlite3
-import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -257,7 +256,7 @@ def measure_ends(load):
 # ---- delegation ----
 
 def link(number):
-    """The agents of the chain; the last one may carry nothing out."""
+    """An agent of the chain."""
     return {"kind": "Agent", "metadata": {"name": f"link-{number}"}, "spec": {
         "owner": "alice", "purpose": "one of a chain",
         "expires": harness.moment(90 * 86400), "clearance": 2,
@@ -288,6 +287,7 @@ def chain_of(authority):
 
 
 def measure_depth(load, seconds):
+    """The same denial, of tier 3 for want of evidence, to the same agent."""
     with scale.null_authority() as authority:
         authority.found(chained)
         last = authority.agent(f"link-{DEPTH}")

@@ -254,6 +254,19 @@ def test_containment_ends_tokens(authority, bot, kind):
     assert issuing.is_revoked(authority, done)
 
 
+@pytest.mark.parametrize("why", ["suspended", "expires"])
+def test_an_agent_that_may_not_act_any_more_loses_what_it_was_lent(
+        authority, bot, gateway, why):
+    done, secret = lend(bot, open_task(bot), "reports:read")
+    assert introspect(gateway, secret["token"])["active"]
+    shown = authority.inventory("Agent", bot.name).ok()
+    change = ({"status": "suspended"} if why == "suspended"
+              else {"expires": harness.moment(2)})
+    authority.apply([{**shown, "spec": {**shown["spec"], **change}}])
+    issuing.ended(authority, done)
+    assert introspect(gateway, secret["token"]) == {"active": False}
+
+
 def test_what_is_lent_is_listed_by_the_verifier_until_it_ends(authority, bot):
     task = open_task(bot)
     done, _ = lend(bot, task, "reports:read")
@@ -322,6 +335,79 @@ def test_the_owner_ends_a_token_by_a_signature(authority, bot, gateway):
     assert introspect(gateway, secret["token"]) == {"active": False}
     issuing.ended(authority, done)
     assert issuing.is_revoked(authority, done)
+
+
+def change(authority, kind, name, **spec):
+    shown = authority.inventory(kind, name).ok()
+    authority.apply([{**shown, "spec": {
+        k: v for k, v in {**shown["spec"], **spec}.items() if v is not None}}])
+
+
+def test_a_credential_is_not_taken_back_by_way_of_another_target(authority,
+                                                                 bot):
+    """Whoever may take back at one target has no power over another's."""
+    task = open_task(bot)
+    done, secret = lend(bot, task, "reports:read")
+    change(authority, "Target", BOUND, classification=[
+        *issuing.RULES[BOUND], *issuing.RULES[API]])
+    answer = ask(bot, task, "reports:read", on=BOUND, action="RevokeCredential",
+                 credential=issuing.document(authority, done)["id"])
+    assert answer.status != 200 or answer.body["state"] != "done", answer
+    assert introspect(bot, secret["token"])["active"]
+    assert not issuing.is_revoked(authority, done)
+
+
+def test_a_target_that_is_given_a_connector_still_takes_back_what_was_signed(
+        make_authority):
+    authority = make_authority(config_changes=issuing.OAUTH)
+    null = json.loads((authority.folder / "connector.yaml").read_text())
+    null["authority"]["state"] = str(authority.folder / "hosts-state")
+    path = authority.folder / "hosts.yaml"
+    path.write_text(json.dumps({**null, "target": API}))
+    config = json.loads(authority.config_path.read_text())
+    authority.write_config(connectors=[*config["connectors"], {
+        "target": API, "command": [harness.program("writ-connect-null"),
+                                   "--config", str(path)]}])
+    authority.restart()
+    issuing.found(authority)
+    bot = authority.agent("hr-bot")
+    task = open_task(bot)
+    done, _ = lend(bot, task, "reports:read")
+    change(authority, "Target", API, issues=None, connector="null")
+    assert bot.complete(task).ok(200)["state"] == "completed"
+    assert issuing.ended(authority, done)["state"] == "ended"
+    assert issuing.is_revoked(authority, done)
+
+
+def damage(authority, done, text):
+    """Puts text in the place of a credential's document, while writd runs; the
+    text that was there."""
+    ident = "crd_" + done["id"].removeprefix("req_")
+    database = sqlite3.connect(authority.data / "state.db", timeout=30)
+    (before,), = database.execute(
+        "SELECT doc FROM credential WHERE id = ?", (ident,)).fetchall()
+    database.execute("UPDATE credential SET doc = ? WHERE id = ?",
+                     (text, ident))
+    database.commit()
+    database.close()
+    return before
+
+
+def test_what_cannot_be_read_has_not_ended(authority, bot, gateway):
+    """A failing disk does not make a credential gone."""
+    task = open_task(bot)
+    done, secret = lend(bot, task, "reports:read")
+    before = damage(authority, done, "{")
+    assert revoke(gateway, "crd_" + done["id"].removeprefix("req_")
+                  ).status == 503
+    waits = bot.call("POST", f"/v1/tasks/{task}/complete", {}).ok(202)
+    assert waits["state"] == "ending"
+    grant = issuing.grant_of(authority, done)
+    assert grant["state"] == "ending" and grant["unconfirmed"]
+    damage(authority, done, before)
+    issuing.ended(authority, done)
+    assert issuing.is_revoked(authority, done)
+    assert introspect(gateway, secret["token"]) == {"active": False}
 
 
 def test_an_end_that_waits_is_shown_and_counts_at_once(make_authority):

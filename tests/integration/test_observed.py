@@ -217,6 +217,10 @@ def test_a_target_that_issues_goes_on_without_the_connector_that_reads(world):
                "the connector to be down")
     row = row_of(world.authority)
     assert row["up"] and not row["connectorUp"], row
+    ada = world.authority.human("ada")
+    ada.writ("login", check=True)
+    words = ada.writ("doctor", "--config", world.authority.config_path).stdout
+    assert f"the one that reads {HOSTS} is down".encode() in words, words
     world.desk.environment["WRIT_URL"] = world.authority.url
     world.run("true")
     (seen,) = world.shown()["observed"]
@@ -324,6 +328,21 @@ def test_what_is_seen_twice_counts_once(lending):
     login = answer["secret"]["user"]
     lending.session(answer).say("SELECT title FROM books")
     wait_until(lambda: samples(lending, login) > 1, "two samples", 60)
+    told(lending)
+    lending.bot.complete(task)
+    (seen,) = returned(lending, task)["observed"]
+    assert counts(seen) == {"SELECT": 1}
+
+
+def test_samples_go_on_after_a_restart(lending):
+    task = lending.open_task()
+    answer = lending.lend(task)
+    login = answer["secret"]["user"]
+    lending.session(answer).say("SELECT title FROM books")
+    lending.authority.stop()
+    before = samples(lending, login)
+    lending.start()
+    wait_until(lambda: samples(lending, login) > before, "a sample")
     told(lending)
     lending.bot.complete(task)
     (seen,) = returned(lending, task)["observed"]
