@@ -74,7 +74,7 @@ enum { READER_TIER = 2 };
 
 static bool wants_reader(const struct target *t, const json_t *plan)
 {
-	return t->reader && !t->issues && !point_takes_back_signed(plan) &&
+	return t->reader && !point_is_here(t, plan) &&
 	       json_int(plan, "tier", 0) >= READER_TIER;
 }
 
@@ -285,7 +285,7 @@ static int build_order(struct effect *e, const struct target *t,
 
 	json_set_new(params, "order", order);
 	*ret_params = params;
-	if (t->issues) {
+	if (point_is_here(t, e->parsed)) {
 		json_object_set(order, "plan", e->parsed);
 		return 0;
 	}

@@ -206,8 +206,11 @@ void grant_free(struct grant *g)
 {
 	loop_timer_end(g->timer);
 	map_remove(g->flow->unfolded, g->id);
-	for (unsigned i = 0; i < g->hold_count; i++)
-		hold_drop(g->flow, &g->holds[i]);
+	/* Each looks at those that are left. */
+	while (g->hold_count > 0) {
+		hold_drop(g->flow, &g->holds[g->hold_count - 1]);
+		g->hold_count--;
+	}
 	secret_free(g->secret);
 	sample_free(g->sample);
 	free(g->holds);

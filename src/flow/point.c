@@ -1,6 +1,5 @@
 #include "flow/point.h"
 
-#include "base/frame.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -8,7 +7,8 @@
 #include "govern/action.h"
 #include "govern/credential.h"
 
-bool point_takes_back_signed(const json_t *about)
+/* Takes back what Writ signed. */
+static bool is_of_signed(const json_t *about)
 {
 	const json_t *parameters = json_object_in(about, "parameters");
 
@@ -17,25 +17,21 @@ bool point_takes_back_signed(const json_t *about)
 	       id_is("crd", json_text(parameters, "credential", ""));
 }
 
-static bool is_of_signed(enum connect_method method, const json_t *params)
+bool point_is_here(const struct target *t, const json_t *about)
 {
-	const char *text =
-		json_text(json_object_in(params, "order"), "plan", "");
-	CLEANUP(json_put_p) json_t *plan = NULL;
-
-	if (method != CONNECT_APPLY)
-		return point_takes_back_signed(params);
-	/* Most plans need not be read for it. */
-	return strstr(text, "\"credential\":\"crd_") &&
-	       json_parse(slice_str(text), FRAME_MAX, &plan) == 0 &&
-	       point_takes_back_signed(plan);
+	return t->issues || is_of_signed(about);
 }
 
 void point_call(struct target *t, enum connect_method method, json_t *params,
 		enum connector_priority priority, int64_t timeout_ms,
 		connector_done_fn done, void *cookie)
 {
-	if (t->issues || is_of_signed(method, params))
+	const json_t *about = params;
+
+	/* A connector gets a plan as text. */
+	if (method == CONNECT_APPLY)
+		about = json_object_in(json_object_in(params, "order"), "plan");
+	if (point_is_here(t, about))
 		mint_call(t, method, params, done, cookie);
 	else
 		connector_call(t->connector, method, params, priority,

@@ -19,9 +19,10 @@ void point_call(struct target *t, enum connect_method method, json_t *params,
 		enum connector_priority priority, int64_t timeout_ms,
 		connector_done_fn done, void *cookie);
 
-/* Whether a plan, or the parameters of one, takes back what Writ signed: that
- * is done here, even where the target has been given a connector since. */
-bool point_takes_back_signed(const json_t *about);
+/* Whether what a plan, or the parameters of one, says is done by the issuer.
+ * What was signed is taken back here, even where the target has been given a
+ * connector since. */
+bool point_is_here(const struct target *t, const json_t *about);
 
 /* What carries orders out, as plans name it: a connector's build; never NULL.
  */

@@ -400,10 +400,10 @@ def test_what_cannot_be_read_has_not_ended(authority, bot, gateway):
     before = damage(authority, done, "{")
     assert revoke(gateway, "crd_" + done["id"].removeprefix("req_")
                   ).status == 503
-    waits = bot.call("POST", f"/v1/tasks/{task}/complete", {}).ok(202)
-    assert waits["state"] == "ending"
-    grant = issuing.grant_of(authority, done)
-    assert grant["state"] == "ending" and grant["unconfirmed"]
+    authority.human("ada").contain("task", task).ok()
+    wait_until(lambda: issuing.grant_of(authority, done).get("unconfirmed"),
+               "an end that is not confirmed")
+    assert issuing.grant_of(authority, done)["state"] == "ending"
     damage(authority, done, before)
     issuing.ended(authority, done)
     assert issuing.is_revoked(authority, done)
