@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "base/error.h"
-#include "crypto/sshkrl.h"
 
 static void refuse(struct http_exchange *x)
 {
@@ -27,7 +26,7 @@ static bool has_it(struct http_exchange *x, const char *tag)
 void ssh_krl(struct http_exchange *x, void *cookie)
 {
 	struct api *api = cookie;
-	CLEANUP(buf_clear) struct buf list = BUF_INIT(SSHKRL_BYTES_MAX);
+	struct slice list;
 	uint64_t version;
 	char tag[32];
 
@@ -37,8 +36,7 @@ void ssh_krl(struct http_exchange *x, void *cookie)
 	}
 	snprintf(tag, sizeof(tag), "\"%" PRIu64 "\"", version);
 	if (!has_it(x, tag))
-		http_reply(x, 200, "application/octet-stream",
-			   buf_slice(&list));
+		http_reply(x, 200, "application/octet-stream", list);
 }
 
 void ssh_authorities(struct http_exchange *x, void *cookie)

@@ -596,6 +596,7 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	const json_t *class =
 		inventory_spec(f->inventory, MANIFEST_TASK_CLASS, class_name);
 	const struct action *action = action_find(json_text(doc, "action", ""));
+	bool privileged = action->privileged && !grant_would_renew(f, doc);
 
 	*g = (struct gathered){ 0 };
 	facts_init(facts);
@@ -626,9 +627,9 @@ static void gather(struct flow *f, const struct task *task, const json_t *doc,
 	facts->evidence = g->evidence;
 	facts->approvals = g->approvals;
 	facts->planes = g->planes;
-	meter_read(f, json_text(doc, "agent", ""), facts->now_ms, action,
+	meter_read(f, json_text(doc, "agent", ""), facts->now_ms, privileged,
 		   facts->reversible, of->plane, facts);
-	meter_read_above(f, task_chain(task), action, of->plane, facts);
+	meter_read_above(f, task_chain(task), privileged, of->plane, facts);
 }
 
 /* ---- the verdict as a route ---- */

@@ -267,11 +267,12 @@ void flow_replay(struct flow *f, const struct caller *caller, const char *what);
 void flow_token_shown(struct flow *f, struct slice token);
 
 /*
- * Appends the list of revoked SSH certificates whose time is not over, in
- * OpenSSH's form.  ret_version: changes when the list does.
+ * The list of revoked SSH certificates whose time is not over, in OpenSSH's
+ * form.  ret_list: borrowed, until something is called that may change it.
+ * ret_version: changes when the list does.
  * Errors: ERR_UNAVAILABLE (the keeper issues no certificates), ERR_LIMIT.
  */
-MUST_USE int flow_ssh_krl(struct flow *f, struct buf *out,
+MUST_USE int flow_ssh_krl(struct flow *f, struct slice *ret_list,
 			  uint64_t *ret_version);
 /* The keys that verify certificates and tokens: {"keys": [lines for
  * TrustedUserCAKeys]}, and a JWK Set; borrowed, NULL for a keeper that issues

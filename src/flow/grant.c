@@ -883,6 +883,22 @@ void grants_replaced(struct grant *g, const char *task)
 	}
 }
 
+bool grant_would_renew(const struct flow *f, const json_t *doc)
+{
+	const struct holding *h =
+		map_get(f->holdings, json_text(doc, "task", ""));
+	CLEANUP(mem_free_p) char *key = lent_key(doc);
+
+	for (size_t i = 0; key && h && i < h->count; i++) {
+		const struct grant *g = h->grants[i];
+
+		if (g->active && g->lent && !strcmp(g->lent, key) &&
+		    is_held_by(g, h->task))
+			return true;
+	}
+	return false;
+}
+
 size_t grants_of_task(struct flow *f, const char *task)
 {
 	const struct holding *h = map_get(f->holdings, task);

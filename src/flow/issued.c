@@ -20,7 +20,9 @@ struct issued {
 	/* When that list changed, milliseconds: so it grows over restarts, and
 	 * a host that was told of a newer one can tell. */
 	uint64_t version;
-	int64_t look_ms; /* boot clock: when documents are forgotten */
+	struct buf list;  /* as hosts are told it */
+	uint64_t list_of; /* the version of that; 0: none is made */
+	int64_t look_ms;  /* boot clock: when documents are forgotten */
 };
 
 struct issued *issued_new(void)
@@ -29,6 +31,7 @@ struct issued *issued_new(void)
 
 	issued->revoked = json_object();
 	issued->version = (uint64_t)clock_wall_ms();
+	issued->list = (struct buf)BUF_INIT(SSHKRL_BYTES_MAX);
 	return issued;
 }
 
@@ -37,6 +40,7 @@ void issued_free(struct issued *issued)
 	if (!issued)
 		return;
 	json_decref(issued->revoked);
+	buf_clear(&issued->list);
 	free(issued);
 }
 
@@ -223,9 +227,8 @@ static int by_number(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-int flow_ssh_krl(struct flow *f, struct buf *out, uint64_t *ret_version)
+static int make_list(struct flow *f, struct issued *issued)
 {
-	const struct issued *issued = f->issued;
 	const json_t *keys = json_array_in(flow_ssh_authorities(f), "keys");
 	size_t count = json_object_size(issued->revoked);
 	CLEANUP(mem_free_p)
@@ -250,7 +253,21 @@ int flow_ssh_krl(struct flow *f, struct buf *out, uint64_t *ret_version)
 	json_object_foreach(issued->revoked, id, row)
 		serials[krl.count++] = (uint64_t)json_int(row, "serial", 0);
 	qsort(serials, krl.count, sizeof(*serials), by_number);
-	TRY(sshkrl_format(&krl, out));
+	buf_cut(&issued->list, 0);
+	return sshkrl_format(&krl, &issued->list);
+}
+
+/* Anybody may ask, so it is made once for each change. */
+int flow_ssh_krl(struct flow *f, struct slice *ret_list, uint64_t *ret_version)
+{
+	struct issued *issued = f->issued;
+
+	if (issued->list_of != issued->version) {
+		issued->list_of = 0;
+		TRY(make_list(f, issued));
+		issued->list_of = issued->version;
+	}
+	*ret_list = buf_slice(&issued->list);
 	*ret_version = issued->version;
 	return 0;
 }

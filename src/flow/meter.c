@@ -79,7 +79,8 @@ void meter_count(struct flow *f, const json_t *doc)
 	const json_t *counted = json_object_get(doc, "counted");
 	struct act act = {
 		.at_ms = json_int(counted, "atMs", 0),
-		.privileged = !action || action->privileged,
+		.privileged = (!action || action->privileged) &&
+			      !json_flag(counted, "renews", false),
 		.irreversible = !json_flag(counted, "reversible", false),
 	};
 	const json_t *name;
@@ -139,7 +140,7 @@ int meters_load(struct flow *f)
 }
 
 void meter_read(struct flow *f, const char *agent, int64_t now_ms,
-		const struct action *action, bool reversible, const char *plane,
+		bool privileged, bool reversible, const char *plane,
 		struct facts *ret)
 {
 	struct meter *m = meter_of(f, agent);
@@ -154,7 +155,7 @@ void meter_read(struct flow *f, const char *agent, int64_t now_ms,
 			planes++;
 	}
 	/* The request being decided counts in. */
-	ret->privileged_24h = m->privileged + action->privileged;
+	ret->privileged_24h = m->privileged + privileged;
 	ret->irreversible_24h = m->irreversible + !reversible;
 	ret->planes_24h = planes;
 }
@@ -164,9 +165,8 @@ static int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-void meter_read_above(struct flow *f, const json_t *chain,
-		      const struct action *action, const char *plane,
-		      struct facts *ret)
+void meter_read_above(struct flow *f, const json_t *chain, bool privileged,
+		      const char *plane, struct facts *ret)
 {
 	const json_t *name;
 	size_t at;
@@ -174,7 +174,7 @@ void meter_read_above(struct flow *f, const json_t *chain,
 	json_array_foreach(chain, at, name) {
 		struct facts above = { 0 };
 
-		meter_read(f, json_string_value(name), ret->now_ms, action,
+		meter_read(f, json_string_value(name), ret->now_ms, privileged,
 			   ret->reversible, plane, &above);
 		ret->privileged_24h =
 			larger(ret->privileged_24h, above.privileged_24h);

@@ -115,6 +115,21 @@ void flow_task_attach(struct flow *f, const struct caller *caller,
 		attach(f, caller, acting, t, &record, reply);
 }
 
+/* A target of a report that the task does not have, or NULL. */
+static const char *unknown_target(const struct task *t, const json_t *effects)
+{
+	const json_t *effect;
+	size_t at;
+
+	json_array_foreach(effects, at, effect) {
+		const char *target = json_text(effect, "target", "");
+
+		if (!json_has_text(json_object_get(t->doc, "targets"), target))
+			return target;
+	}
+	return NULL;
+}
+
 void flow_task_report(struct flow *f, const struct caller *caller,
 		      const struct acting *acting, const char *id,
 		      const json_t *body, struct reply_to reply)
@@ -126,6 +141,7 @@ void flow_task_report(struct flow *f, const struct caller *caller,
 		.bytes = json_dumpb(body, NULL, 0, JSON_COMPACT),
 		.effects = effects,
 	};
+	const char *unknown;
 	struct task *t;
 
 	if (attached_already(f, caller, acting, reply))
@@ -133,6 +149,14 @@ void flow_task_report(struct flow *f, const struct caller *caller,
 	t = task_own_open(f, caller, id, reply);
 	if (!t || quota_record_over(f, t, record.bytes, reply))
 		return;
+	unknown = unknown_target(t, effects);
+	if (unknown) {
+		answer_problem(reply, ANSWER_INVALID, "no-such-target",
+			       "The task has no target '%s': nothing was "
+			       "reported.",
+			       unknown);
+		return;
+	}
 	if (json_array_size(json_object_get(t->doc, "effects")) +
 		    json_array_size(effects) >
 	    EFFECTS_MAX)

@@ -122,6 +122,8 @@ static void count_act(struct request *r, struct evidence_txn *t,
 	if (task_chain(task))
 		json_object_set(counted, "chain",
 				(json_t *)(uintptr_t)task_chain(task));
+	if (grant_would_renew(r->flow, r->doc))
+		json_set_flag(counted, "renews", true);
 	json_set_new(r->doc, "counted", counted);
 	meter_count(r->flow, r->doc);
 	if (!json_has_text(touched, class.plane))

@@ -164,14 +164,22 @@ static void put_delivered(struct grant *g, struct evidence_txn *t)
 	grant_put(g, t);
 }
 
-static void hand_out(struct grant *g, struct reply_to reply)
+/* Who has seen a token that has served cannot come before its agent. */
+static void hand_out(struct grant *g, const struct caller *caller,
+		     struct reply_to reply)
 {
 	struct flow *f = g->flow;
-	struct evidence_txn *t = evidence_begin(f->evidence);
-	struct handing *h = mem_new(struct handing);
+	struct evidence_txn *t;
+	struct handing *h;
 
+	if (answered_as_replayed(f, caller, reply))
+		return;
+	t = evidence_begin(f->evidence);
+	h = mem_new(struct handing);
 	grant_doc(g);
 	put_delivered(g, t);
+	if (*caller->jti)
+		once_seen_put(f, t, "jti", caller->jti, caller->expires_ms);
 	h->flow = f;
 	h->reply = reply;
 	snprintf(h->grant, sizeof(h->grant), "%s", g->id);
@@ -287,7 +295,7 @@ static void answer_from_store(struct flow *f, const struct caller *caller,
 	CLEANUP(json_put_p) json_t *doc = NULL;
 
 	if (ready) {
-		hand_out(ready, reply);
+		hand_out(ready, caller, reply);
 		return;
 	}
 	if (store_get(evidence_reader(f->evidence), NOUN_REQUEST, id, &doc,

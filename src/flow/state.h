@@ -479,13 +479,13 @@ void vouchers_tick(struct flow *f, int64_t now_ms);
 void meter_count(struct flow *f, const json_t *doc);
 /* Counts what the last 24 hours left in the database. */
 MUST_USE int meters_load(struct flow *f);
+/* privileged, reversible: of the request that is decided, which counts in. */
 void meter_read(struct flow *f, const char *agent, int64_t now_ms,
-		const struct action *action, bool reversible, const char *plane,
+		bool privileged, bool reversible, const char *plane,
 		struct facts *ret);
 /* Raises counters to those of the agents above, whose acts these are, too. */
-void meter_read_above(struct flow *f, const json_t *chain,
-		      const struct action *action, const char *plane,
-		      struct facts *ret);
+void meter_read_above(struct flow *f, const json_t *chain, bool privileged,
+		      const char *plane, struct facts *ret);
 void meters_free(struct map *meters);
 
 /* ---- effect.c: armed leaf -> signed -> applied -> read back ---- */
@@ -655,6 +655,9 @@ void grant_load(struct flow *f, json_t *doc);
 /* Drops the holds of a task (or all, task NULL) and ends what nobody holds. */
 void grants_release(struct flow *f, const char *task, const char *why);
 void grant_release(struct grant *g, const char *task, const char *why);
+/* Whether a request would be lent what its task has already: it takes the place
+ * of that, and is no more power than there was. */
+bool grant_would_renew(const struct flow *f, const json_t *doc);
 /* g was lent to a task: what the task had of the same before is released. */
 void grants_replaced(struct grant *g, const char *task);
 /* Writes its document, which grant_doc() gave. */

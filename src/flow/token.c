@@ -33,10 +33,13 @@ bool flow_agent_is(const struct flow *f, const char *agent, const char *id)
 	CLEANUP(mem_free_p) char *namespace = NULL;
 	CLEANUP(mem_free_p)
 	char *subject = credential_subject(f->inventory, agent, &namespace);
+	CLEANUP(mem_free_p)
+	char *client = credential_client(f->inventory, agent);
 	const json_t *spec =
 		inventory_spec(f->inventory, MANIFEST_AGENT, agent);
 
 	return (subject && !strcmp(subject, id)) ||
+	       (client && !strcmp(client, id)) ||
 	       json_has_text(json_array_in(spec, "identities"), id);
 }
 
@@ -614,6 +617,8 @@ static void secret_came(void *cookie, const struct answer *a)
 
 static void take_secret(struct asking *asking)
 {
+	/* The assertion has served already, in this very call. */
+	asking->caller.jti[0] = '\0';
 	/* What waits for people is told at once. */
 	flow_secret(asking->flow, &asking->caller, asking->request, 0,
 		    (struct reply_to){ secret_came, asking });

@@ -98,6 +98,17 @@ char *credential_subject(const struct inventory *inv, const char *agent,
 	return mem_str(agent);
 }
 
+char *credential_client(const struct inventory *inv, const char *agent)
+{
+	const json_t *spec = inventory_spec(inv, MANIFEST_AGENT, agent);
+	const char *id = json_string_value(
+		json_array_get(json_array_in(spec, "identities"), 0));
+
+	if (!spec)
+		return NULL;
+	return id ? mem_str(id) : mem_format("urn:writ:agent:%s", agent);
+}
+
 /* ---- tokens ---- */
 
 /* An actor of a chain (RFC 8693, 4.1), within it the one above; owned. */
@@ -270,10 +281,8 @@ static json_t *token_payload(const struct credential_ask *ask,
 			     const json_t *issues,
 			     struct credential_fault *fault)
 {
-	CLEANUP(mem_free_p) char *namespace = NULL;
 	CLEANUP(mem_free_p)
-	char *subject =
-		credential_subject(ask->inventory, ask->agent, &namespace);
+	char *subject = credential_client(ask->inventory, ask->agent);
 	CLEANUP(json_put_p) json_t *payload = json_object();
 	const char *audience = json_text(issues, "audience", "");
 	const char *scope = json_text(ask->parameters, "scope", ask->role);

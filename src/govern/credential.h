@@ -54,8 +54,13 @@ struct credential_fault {
 json_t *credential_payload(const struct credential_ask *ask,
 			   struct credential_fault *ret_fault);
 
-/* Who an agent is to others, as "sub" (RFC 9068, 2.2) and where that name comes
- * from, as "iss" of an actor; owned.  NULL if there is no such agent. */
+/* Who an agent is as "sub" and "client_id" of a token (RFC 9068, 2.2): its
+ * SPIFFE ID, else "urn:writ:agent:NAME", since what issuers of others call
+ * their workloads is not unique here; owned.  NULL if there is no such agent.
+ */
+char *credential_client(const struct inventory *inv, const char *agent);
+/* What its own platform calls an agent, as "sub" of an actor, and where that
+ * name comes from, as "iss" of it; owned.  NULL if there is no such agent. */
 char *credential_subject(const struct inventory *inv, const char *agent,
 			 char **ret_namespace);
 

@@ -523,6 +523,21 @@ def test_the_command_line_lends_and_tells_once(world):
     bot.complete(task).ok(200)
 
 
+def test_a_token_that_has_served_does_not_fetch_a_secret(world):
+    task = world.open_task()
+    token = world.bot.token()
+    body = {"task": task, "action": "IssueCredential", "target": DATABASE,
+            "resource": "app_reader", "parameters": {}, "mode": "execute",
+            "ttl": "15m"}
+    request = world.bot.call("POST", "/v1/requests?wait=20", body,
+                             token=token).ok(200)
+    path = f"/v1/requests/{request['id']}/secret"
+    world.bot.call("POST", path, {}, token=token).refused(401, "replayed")
+    taken = world.take(request["id"]).ok(200)
+    world.secrets.append(taken["secret"]["password"])
+    world.bot.complete(task).ok(200)
+
+
 # ---- what an account may do ----
 
 def read(world, task, account):

@@ -673,3 +673,17 @@ def test_a_log_that_was_altered_is_found(authority, bot):
     bundle.write_bytes(text)
     done = authority.writ("evidence", "verify", to, "--vkey", authority.vkey)
     assert done.returncode == 7, done
+
+
+# ---- how often ----
+
+def test_a_token_in_place_of_another_is_no_further_privileged_act(
+        authority, bot):
+    task = open_task(bot)
+    for _ in range(25):  # more than policy lets pass in a day
+        done, _ = lend(bot, task, "reports:read")
+        assert done["route"] == "auto"
+    # Each task's first counts.
+    counts = [ask(bot, open_task(bot), "reports:read").status
+              for _ in range(21)]
+    assert counts[0] == 200 and counts[-1] == 202, counts

@@ -143,6 +143,8 @@ def test_reports_that_are_wrong_or_too_many_are_refused(authority):
                    {**INSERTS, "more": 1}, {**INSERTS, "note": "n" * 1025}):
         report(bot, task, effect).refused(422, "invalid")
     report(bot, task, *[INSERTS] * 257).refused(422, "invalid")
+    report(bot, task, INSERTS, {**INSERTS, "target": "elsewhere"}).refused(
+        422, "no-such-target")
     for _ in range(3):
         report(bot, task, *[INSERTS] * 256).ok(201)
     report(bot, task, *[INSERTS] * 256).refused(422, "too-many")

@@ -269,6 +269,16 @@ static void an_agent_is_called_as_its_platform_calls_it(void **state UNUSED)
 	assert_null(credential_subject(inventory, "nobody", &namespace));
 }
 
+static void no_two_agents_are_one_client(void **state UNUSED)
+{
+	CLEANUP(mem_free_p)
+	char *client = credential_client(inventory, "runner");
+
+	/* Another issuer may call one of its own "repo:x", too. */
+	assert_string_equal(client, "urn:writ:agent:runner");
+	assert_null(credential_client(inventory, "nobody"));
+}
+
 /* ---- manifests ---- */
 
 static void expect_faults(const char *target, const char *wanted)
@@ -372,6 +382,7 @@ int main(void)
 			a_certificate_is_held_to_the_rule_of_its_principal),
 		cmocka_unit_test(a_key_that_is_none_of_ours_is_refused),
 		cmocka_unit_test(an_agent_is_called_as_its_platform_calls_it),
+		cmocka_unit_test(no_two_agents_are_one_client),
 		cmocka_unit_test(a_target_issues_what_makes_sense),
 		cmocka_unit_test(a_target_that_makes_no_sense_is_told_why),
 	};
