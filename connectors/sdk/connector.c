@@ -171,14 +171,31 @@ static int open_server(const struct connector_ops *ops, const char *path,
 	return r < 0 ? error_context(r, "'%s'", path) : 0;
 }
 
+/* What is read later may still come; a file that is written is made. */
+static void warn_of_missing(const struct server *server)
+{
+	const char *const *name = server->ops->info->files;
+
+	for (; name && *name; name++) {
+		const char *path = server_member(server->config, *name);
+		CLEANUP(mem_free_p) char *quoted = log_quote(path);
+
+		if (path && !file_exists(path))
+			log_warning("file-missing", "member=%s path=%s", *name,
+				    quoted);
+	}
+}
+
 static int run(const struct connector_ops *ops, enum mode mode,
 	       const char *path)
 {
 	CLEANUP(server_close) struct server server;
 
 	TRY(open_server(ops, path, &server));
-	if (mode == MODE_CHECK)
+	if (mode == MODE_CHECK) {
+		warn_of_missing(&server);
 		return 0;
+	}
 	TRY(shut_in(&server));
 	log_info("connector-ready", "target=%s", server.rules.target);
 	return rpc_serve_together(STDIN_FILENO, rpc_output_fd(), server_answer,

@@ -171,7 +171,8 @@ json_t *connector_no_change(void);
 
 /*
  * The main function of a connector: "--config FILE" serves standard input and
- * output until its end, "--check FILE" only checks the configuration, "--help"
- * and "--version" print.  Returns the exit status.
+ * output until its end, "--check FILE" only checks the configuration and warns
+ * of files that it names and that are not there, "--help" and "--version"
+ * print.  Returns the exit status.
  */
 int connector_main(int argc, char **argv, const struct connector_ops *ops);

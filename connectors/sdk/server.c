@@ -132,6 +132,48 @@ static struct schema *join_rows(const struct connector_info *info)
 	return rows;
 }
 
+/* What changes nothing has no way back to try. */
+static int check_drills(const struct connector_info *info, const json_t *config,
+			const struct yaml_places *places)
+{
+	static const char *const names[] = { "drill", "drills" };
+	int line = 1;
+	int column = 1;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (info->actions->action || !json_object_get(config, names[i]))
+			continue;
+		discard(yaml_place(places, config, names[i], &line, &column));
+		return error_set(ERR_SYNTAX,
+				 "%d:%d: %s: there is nothing to drill: a "
+				 "connector of kind '%s' changes nothing",
+				 line, column, names[i], info->kind);
+	}
+	return 0;
+}
+
+/* The first fault is the error; the others are told before it. */
+static int take_faults(const json_t *faults)
+{
+	const json_t *first = json_array_get(faults, 0);
+	const json_t *fault;
+	size_t i;
+
+	if (!first)
+		return 0;
+	json_array_foreach(faults, i, fault) {
+		CLEANUP(mem_free_p)
+		char *what = mem_format("%s: %s", json_text(fault, "at", "?"),
+					json_text(fault, "detail", "?"));
+		CLEANUP(mem_free_p) char *quoted = log_quote(what);
+
+		if (fault != first)
+			log_error("config-fault", "why=%s", quoted);
+	}
+	return error_set(ERR_SYNTAX, "%s: %s", json_text(first, "at", "?"),
+			 json_text(first, "detail", "?"));
+}
+
 static int read_config(const struct connector_info *info, struct slice text,
 		       json_t **ret_config)
 {
@@ -139,17 +181,13 @@ static int read_config(const struct connector_info *info, struct slice text,
 	CLEANUP(json_put_p) json_t *documents = NULL;
 	CLEANUP(json_put_p) json_t *faults = NULL;
 	CLEANUP(mem_free_p) struct schema *rows = join_rows(info);
-	const json_t *fault;
 
 	TRY(yaml_parse(text, &documents, &places));
 	if (json_array_size(documents) != 1)
 		return error_set(ERR_SYNTAX, "it must be one document");
 	schema_check(rows, json_array_get(documents, 0), places, &faults);
-	fault = json_array_get(faults, 0);
-	if (fault)
-		return error_set(ERR_SYNTAX, "%s: %s",
-				 json_text(fault, "at", "?"),
-				 json_text(fault, "detail", "?"));
+	TRY(take_faults(faults));
+	TRY(check_drills(info, json_array_get(documents, 0), places));
 	*ret_config = json_incref(json_array_get(documents, 0));
 	return 0;
 }

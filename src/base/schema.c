@@ -123,6 +123,34 @@ static bool has_controls(const char *text, size_t len, const char *allowed)
 	return false;
 }
 
+/* Length of an "@NAME@" in text and, in ret_start, where it is; 0 for none. */
+static size_t find_blank(const char *text, const char **ret_start)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	const char *at = strchr(text, '@');
+
+	for (; at; at = strchr(at + 1, '@')) {
+		size_t len = strspn(at + 1, letters);
+
+		*ret_start = at;
+		if (len > 0 && at[len + 1] == '@')
+			return len + 2;
+	}
+	return 0;
+}
+
+/* What an example leaves to whoever copies it. */
+static void check_blank(const struct check *check, const char *text,
+			const struct step *at)
+{
+	const char *blank = text;
+	size_t len = check->places ? find_blank(text, &blank) : 0;
+
+	if (len > 0)
+		fault(check, at, "'%.*s' is to be filled in",
+		      len < 64 ? (int)len : 64, blank);
+}
+
 static void check_text(const struct check *check, const struct schema *row,
 		       const json_t *value, const struct step *at)
 {
@@ -142,6 +170,8 @@ static void check_text(const struct check *check, const struct schema *row,
 		      (long long)row->min);
 	else if (has_controls(text, (size_t)len, multiline ? "\n\t" : ""))
 		fault(check, at, "must not hold control characters");
+	else
+		check_blank(check, text, at);
 }
 
 static void check_name(const struct check *check,

@@ -38,7 +38,8 @@ struct schema {
 };
 
 /*
- * Checks value against rows; unknown members are faults.
+ * Checks value against rows; unknown members are faults, and in YAML texts
+ * with an "@NAME@" of capitals, as examples have for what is to be filled in.
  *
  * places: borrowed, NULL for JSON.
  * ret_faults: owned array of {"at": place, "detail": text}; empty when right.

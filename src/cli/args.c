@@ -237,30 +237,48 @@ static int check_whole(const struct args *a)
 	return 0;
 }
 
+/* What is wrong behind the first word of somebody else's command line is most
+ * likely an option of theirs. */
+static int add_hint(const struct args *a, int r)
+{
+	char fault[256];
+
+	if (r == 0 || a->operand_count == 0 ||
+	    strncmp(a->command->operands, "-- ", 3) != 0)
+		return r;
+	snprintf(fault, sizeof(fault), "%s", error_message());
+	return error_set(r, "%s; to hand it on, put -- before '%s'", fault,
+			 a->operands[0]);
+}
+
+static int take_option(const struct command_table *table, struct words *w,
+		       const char *word, struct args *a)
+{
+	int r = word[1] == '-' ? take_long(table, w, word, a)
+			       : take_short(table, w, word, a);
+
+	return add_hint(a, r);
+}
+
 int args_parse(const struct command_table *table, int argc,
 	       const char *const *argv, struct args *ret_args)
 {
 	struct words w = { argc, argv, 1 };
-	struct args a = { 0 };
+	struct args *a = ret_args;
 	bool options = true;
 
+	*a = (struct args){ 0 };
 	while (w.next < w.count) {
 		const char *word = w.list[w.next++];
 
-		if (!options || word[0] != '-' || !word[1]) {
-			TRY(take_word(table, word, &a));
-			continue;
-		}
-		if (!strcmp(word, "--"))
+		if (!options || word[0] != '-' || !word[1])
+			TRY(take_word(table, word, a));
+		else if (!strcmp(word, "--"))
 			options = false;
-		else if (word[1] == '-')
-			TRY(take_long(table, &w, word, &a));
 		else
-			TRY(take_short(table, &w, word, &a));
+			TRY(take_option(table, &w, word, a));
 	}
-	TRY(check_whole(&a));
-	*ret_args = a;
-	return 0;
+	return check_whole(a);
 }
 
 const char *args_text(const struct args *a, const char *name,
@@ -320,10 +338,14 @@ static void help_options(const struct option_row *rows, FILE *out)
 
 static void help_command(const struct command *c, FILE *out)
 {
-	fprintf(out, "usage: writ %s%s%s%s%s%s\n\n%s.\n", c->noun,
+	const char *options =
+		c->options && c->options->name ? " [options]" : "";
+	bool theirs = !strncmp(c->operands, "-- ", 3);
+
+	fprintf(out, "usage: writ %s%s%s%s%s%s%s\n\n%s.\n", c->noun,
 		c->verb ? " " : "", c->verb ? c->verb : "",
-		*c->operands ? " " : "", c->operands,
-		c->options && c->options->name ? " [options]" : "", c->help);
+		theirs ? options : "", *c->operands ? " " : "", c->operands,
+		theirs ? "" : options, c->help);
 	if (!c->options || !c->options->name)
 		return;
 	fputs("\noptions:\n", out);

@@ -35,7 +35,9 @@ struct command {
 	/* Returns an exit code (cli.h) or a negative error. */
 	int (*run)(struct cli *cli);
 	const struct option_row *options; /* NULL for none */
-	const char *operands;		  /* as help shows them, "" for none */
+	/* As help shows them, "" for none; what begins with "-- " is the
+	 * command line of another program. */
+	const char *operands;
 	unsigned operands_min;
 	unsigned operands_max;
 	const char *help; /* one line */
@@ -70,7 +72,8 @@ struct args {
  * --help or --version nothing that is missing is a fault.
  *
  * Errors: ERR_SYNTAX (unknown, missing, given twice, not a choice, not of the
- * kind that argument names: DURATION, WHEN, N, INDEX), ERR_LIMIT.
+ * kind that argument names: DURATION, WHEN, N, INDEX), ERR_LIMIT.  After one
+ * ret_args has what was read before it.
  */
 MUST_USE int args_parse(const struct command_table *table, int argc,
 			const char *const *argv, struct args *ret_args);

@@ -24,6 +24,14 @@ int cli_exit_for_error(int error)
 	return CLI_FAILED;
 }
 
+static void say_where_help_is(struct cli *cli)
+{
+	const char *noun = cli->args.noun;
+
+	fprintf(cli->err, "\nSee 'writ help%s%s'.\n", noun ? " " : "",
+		noun ? noun : "");
+}
+
 int cli_usage(struct cli *cli, const char *format, ...)
 {
 	va_list arguments;
@@ -32,7 +40,7 @@ int cli_usage(struct cli *cli, const char *format, ...)
 	va_start(arguments, format);
 	vfprintf(cli->err, format, arguments);
 	va_end(arguments);
-	fputs("\nSee 'writ help'.\n", cli->err);
+	say_where_help_is(cli);
 	return CLI_USAGE;
 }
 
@@ -104,9 +112,7 @@ int cli_main(const struct command_table *table, int argc,
 		return cli.args.help ? CLI_OK : CLI_USAGE;
 	}
 	if (!cli.args.command)
-		return cli_usage(&cli,
-				 "'%s' needs a verb; see 'writ %s --help'",
-				 cli.args.noun, cli.args.noun);
+		return cli_usage(&cli, "'%s' needs a verb", cli.args.noun);
 	code = run(&cli);
 	if (fflush(out) != 0 && code == CLI_OK)
 		code = CLI_FAILED;

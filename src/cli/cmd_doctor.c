@@ -20,6 +20,7 @@
 #include "config/bundle.h"
 #include "config/config.h"
 #include "crypto/note.h"
+#include "evidence/writer.h"
 #include "store/store.h"
 
 enum {
@@ -271,7 +272,7 @@ static void check_start(struct doctor *d)
 		note(d, WARNING, "start", NULL,
 		     "run writd --check-config --config FILE by hand");
 	else if (status == 0)
-		note(d, OK, "start", mem_str("writd starts with it"), NULL);
+		note(d, OK, "start", mem_str("writd takes it"), NULL);
 	else
 		note_faults(d, is_of_another(d) ? WARNING : BAD, "start",
 			    (char *)(uintptr_t)buf_text(&said));
@@ -687,6 +688,69 @@ static int say_hello(char *const *command, json_t **ret_result)
 	return take_hello(buf_slice(&out), ret_result);
 }
 
+/* The leaves of the log on this machine; 0 where there is none yet. */
+static int read_log_size(const struct doctor *d, uint64_t *ret_size)
+{
+	CLEANUP(store_close_p) struct store *s = NULL;
+	struct store_head head = { 0 };
+	int r = store_open_reader(d->config.data, &s);
+
+	if (r == 0)
+		r = store_head_get(s, &head);
+	if (r < 0 && r != ERR_NOT_FOUND)
+		return r;
+	*ret_size = head.size;
+	return 0;
+}
+
+/* Whether the log has all that the keeper has signed; without it writd does not
+ * start.  The log is always written first, so it is read last. */
+static void check_log(struct doctor *d, const json_t *hello)
+{
+	int64_t last = json_int(json_object_in(hello, "last"), "size", 0);
+	uint64_t is_signed = last < 0 ? 0 : (uint64_t)last;
+	uint64_t size;
+
+	if (!d->config.data)
+		return;
+	if (read_log_size(d, &size) < 0)
+		note(d, WARNING, "log",
+		     mem_format("whether it has all that the keeper has signed "
+				"is not known: %s",
+				error_message()),
+		     "run doctor as the user of writd to see more; writd says "
+		     "it when it starts");
+	else if (size < is_signed)
+		note(d, BAD, "log",
+		     mem_format("writd does not start: the log in %s has %llu "
+				"leaves, the keeper has signed %llu",
+				d->config.data, (unsigned long long)size,
+				(unsigned long long)is_signed),
+		     "the data are older than the keeper: put back the newest, "
+		     "see docs/recovery.md");
+	else
+		note(d, OK, "log",
+		     mem_format("its %llu leaves have all that the keeper has "
+				"signed",
+				(unsigned long long)size),
+		     NULL);
+}
+
+/* Says that the keeper's folder is another user's, if it is. */
+static bool is_hidden_keeper(struct doctor *d)
+{
+	const char *folder = keeper_folder(d);
+
+	if (!folder || access(folder, R_OK | X_OK) == 0 || errno != EACCES)
+		return false;
+	note(d, WARNING, "keeper",
+	     mem_format("%s cannot be read: whether the keeper starts, and the "
+			"log has all that it has signed, is not known",
+			folder),
+	     "run doctor as the user of the keeper to see more");
+	return true;
+}
+
 static void check_keeper(struct doctor *d)
 {
 	CLEANUP(json_put_p) json_t *hello = NULL;
@@ -699,23 +763,24 @@ static void check_keeper(struct doctor *d)
 		     mem_str("the daemon runs, and does not without it"), NULL);
 		return;
 	}
+	if (is_hidden_keeper(d))
+		return;
 	if (say_hello(d->config.keeper_command, &hello) < 0) {
 		note(d, BAD, "keeper", NULL,
 		     "run keeper.command by hand and read what it says");
 		return;
 	}
-	if (strcmp(json_text(hello, "origin", ""), origin) != 0)
+	if (strcmp(json_text(hello, "origin", ""), origin) != 0) {
 		note(d, BAD, "keeper",
 		     mem_format("its keys are of '%s', the configuration says "
 				"'%s'",
 				json_text(hello, "origin", "?"), origin),
 		     "correct origin, or name the right keeper folder");
-	else
-		note(d, OK, "keeper",
-		     mem_format("it starts and answers for "
-				"%s",
-				origin),
-		     NULL);
+		return;
+	}
+	note(d, OK, "keeper",
+	     mem_format("it starts and answers for %s", origin), NULL);
+	check_log(d, hello);
 }
 
 /* ---- the machine ---- */
@@ -739,6 +804,14 @@ static void check_clock(struct doctor *d)
 		note(d, OK, "clock", mem_str("synchronised"), NULL);
 }
 
+/* What writd keeps for a full disk, and gives up there; or we may not see. */
+static bool has_ballast(const char *data)
+{
+	CLEANUP(mem_free_p) char *path = mem_format("%s/ballast", data);
+
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 static void check_disk(struct doctor *d)
 {
 	const char *data = d->config.data;
@@ -748,7 +821,14 @@ static void check_disk(struct doctor *d)
 	if (!data || statvfs(data, &s) < 0)
 		return;
 	space = (uint64_t)s.f_bavail * s.f_frsize;
-	if (space < disk_least || s.f_bavail < s.f_blocks / 20)
+	if (!has_ballast(data) && space < 2ULL * WRITER_BALLAST)
+		note(d, BAD, "disk",
+		     mem_format("%llu MiB free for %s: writd wants %d MiB to "
+				"start with, and arms nothing before",
+				(unsigned long long)(space >> 20), data,
+				2 * WRITER_BALLAST >> 20),
+		     "make room");
+	else if (space < disk_least || s.f_bavail < s.f_blocks / 20)
 		note(d, space < disk_least ? BAD : WARNING, "disk",
 		     mem_format("%llu MiB free for %s",
 				(unsigned long long)(space >> 20), data),

@@ -34,6 +34,8 @@ struct loan {
 	char *target;
 	const char *role;    /* borrowed */
 	const char *form;    /* static: "login", "ssh", "token" */
+	struct work_ask ask; /* the first */
+	json_t *secret;	     /* until it is laid out; wiped */
 	int64_t renew_at_ms; /* boot clock; 0: it lives as long as the task */
 };
 
@@ -53,8 +55,11 @@ static const char effects_name[] = "effects.json";
 static void run_clear(struct run *run)
 {
 	forms_clear(&run->forms);
-	for (size_t i = 0; i < run->loan_count; i++)
+	for (size_t i = 0; i < run->loan_count; i++) {
+		work_ask_clear(&run->loans[i].ask);
+		json_wipe(run->loans[i].secret);
 		free(run->loans[i].target);
+	}
 	keyring_close(run->keyring);
 	scratch_close(run->scratch);
 	environment_clear(&run->env);
@@ -72,6 +77,12 @@ static int read_loan(struct run *run, const char *text)
 	if (!colon || colon == text || !colon[1])
 		return error_set(ERR_USAGE, "--with is TARGET:ROLE, not '%s'",
 				 text);
+	for (size_t i = 0; i < run->loan_count; i++)
+		if (!strcmp(run->loans[i].ask.what, text))
+			return error_set(ERR_USAGE,
+					 "--with %s stands twice: the second "
+					 "would take the place of the first",
+					 text);
 	if (run->loan_count == LOANS_MAX)
 		return error_set(ERR_USAGE, "--with may stand %d times at most",
 				 LOANS_MAX);
@@ -79,6 +90,7 @@ static int read_loan(struct run *run, const char *text)
 	*loan = (struct loan){
 		.target = mem_format("%.*s", (int)(colon - text), text),
 		.role = colon + 1,
+		.ask.what = text,
 	};
 	return 0;
 }
@@ -91,6 +103,11 @@ static int read_loans(struct run *run)
 		if (!strcmp(a->values[i].row->name, "with"))
 			TRY(read_loan(run, a->values[i].text));
 	}
+	if (run->loan_count == 0 && !args_flag(a, "target"))
+		return error_set(ERR_USAGE,
+				 "a task is about some system: give --with "
+				 "TARGET:ROLE for what is lent, or --target "
+				 "NAME");
 	return 0;
 }
 
@@ -230,35 +247,127 @@ static void plan_renewal(struct loan *loan, const json_t *lent)
 		clock_boot_ms() + (expires_ms - clock_wall_ms()) * 2 / 3;
 }
 
-/* One credential; again: to succeed one that is laid out already. */
-static int fetch_loan(struct run *run, struct loan *loan, bool again,
-		      int *ret_exit)
+/* Keeps the secret of what was lent. */
+static void keep(struct loan *loan, const json_t *lent)
 {
-	CLEANUP(json_put_p) json_t *body = loan_body(run, loan);
-	CLEANUP(json_put_p) json_t *lent = NULL;
-	struct lent row = { loan->target, loan->role, seconds_left(run) };
-	json_t *secret;
-	int r;
-
-	TRY(work_lend(&run->work, body, &lent, ret_exit));
-	if (*ret_exit != CLI_OK)
-		return 0;
 	plan_renewal(loan, lent);
-	secret = json_object_get(lent, "secret");
-	r = again ? forms_renew_token(&run->forms, &row,
-				      json_text(secret, "token", ""))
-		  : forms_add(&run->forms, &row, secret);
-	json_wipe(secret);
+	loan->secret = json_incref(json_object_get(lent, "secret"));
+}
+
+/* Lays out what was lent; again: to succeed what is laid out already. */
+static int lay_out(struct run *run, struct loan *loan, bool again)
+{
+	struct lent row = { loan->target, loan->role, seconds_left(run) };
+	int r = again ? forms_renew_token(&run->forms, &row,
+					  json_text(loan->secret, "token", ""))
+		      : forms_add(&run->forms, &row, loan->secret);
+
+	json_wipe(TAKE(loan->secret));
 	return r;
 }
 
+static int renew_loan(struct run *run, struct loan *loan, int *ret_exit)
+{
+	CLEANUP(json_put_p) json_t *body = loan_body(run, loan);
+	CLEANUP(json_put_p) json_t *lent = NULL;
+
+	TRY(work_lend(&run->work, loan->ask.what, body, &lent, ret_exit));
+	if (*ret_exit != CLI_OK)
+		return 0;
+	keep(loan, lent);
+	return lay_out(run, loan, true);
+}
+
+static int ask_for(struct run *run, struct loan *loan, int *ret_exit)
+{
+	CLEANUP(json_put_p) json_t *body = loan_body(run, loan);
+
+	return work_ask_for(&run->work, &loan->ask, body, ret_exit);
+}
+
+/* Looks again at one that waits, and takes it when it has ended well: within
+ * minutes it would be taken back. */
+static int follow(struct run *run, struct loan *loan, int wait_s, int *ret_exit)
+{
+	CLEANUP(json_put_p) json_t *lent = NULL;
+
+	TRY(work_ask_again(&run->work, &loan->ask, wait_s, ret_exit));
+	if (*ret_exit != CLI_OK || loan->secret || work_ask_is_open(&loan->ask))
+		return 0;
+	TRY(work_take(&run->work, &loan->ask, &lent, ret_exit));
+	if (*ret_exit == CLI_OK)
+		keep(loan, lent);
+	return 0;
+}
+
+static int count_open(const struct run *run)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < run->loan_count; i++)
+		count += work_ask_is_open(&run->loans[i].ask);
+	return count;
+}
+
+/* One look at each; those that wait share the time of one call. */
+static int follow_all(struct run *run, int *ret_exit)
+{
+	int count = count_open(run);
+	int wait_s = count ? (WORK_STEP_S + count - 1) / count : 0;
+
+	for (size_t i = 0; i < run->loan_count && *ret_exit == CLI_OK; i++)
+		TRY(follow(run, &run->loans[i], wait_s, ret_exit));
+	return 0;
+}
+
+typedef int (*loan_fn)(struct run *run, struct loan *loan, int *ret_exit);
+
+static int for_all(struct run *run, loan_fn fn, int *ret_exit)
+{
+	for (size_t i = 0; i < run->loan_count && *ret_exit == CLI_OK; i++)
+		TRY(fn(run, &run->loans[i], ret_exit));
+	return 0;
+}
+
+static void renew_tokens(struct run *run)
+{
+	for (size_t i = 0; i < run->loan_count; i++) {
+		struct loan *loan = &run->loans[i];
+		int code = CLI_OK;
+		int r;
+
+		if (!loan->renew_at_ms || clock_boot_ms() < loan->renew_at_ms)
+			continue;
+		loan->renew_at_ms = clock_boot_ms() + RETRY_MS;
+		r = renew_loan(run, loan, &code);
+		if (run->work.command && child_is_over(run->work.command))
+			return;
+		if (r < 0)
+			fprintf(run->cli->err,
+				"writ: the token for %s was not renewed: %s\n",
+				loan->target, error_message());
+		/* What was denied stays so: it runs out by itself. */
+		if (r == 0 && code != CLI_OK)
+			loan->renew_at_ms = 0;
+	}
+}
+
+/* People are asked for everything at once, and what is lent is laid out in the
+ * order in which it was named. */
 static int lend_all(struct run *run, int *ret_exit)
 {
-	for (size_t i = 0; i < run->loan_count && *ret_exit == CLI_OK; i++) {
-		TRY(learn_form(run, &run->loans[i], ret_exit));
-		if (*ret_exit == CLI_OK)
-			TRY(fetch_loan(run, &run->loans[i], false, ret_exit));
-	}
+	TRY(for_all(run, learn_form, ret_exit));
+	TRY(for_all(run, ask_for, ret_exit));
+	for (size_t i = 0; i < run->loan_count && *ret_exit == CLI_OK; i++)
+		work_ask_say(&run->work, &run->loans[i].ask);
+	do
+		TRY(follow_all(run, ret_exit));
+	while (*ret_exit == CLI_OK && count_open(run));
+	for (size_t i = 0; i < run->loan_count && *ret_exit == CLI_OK; i++)
+		TRY(lay_out(run, &run->loans[i], false));
+	/* A token may have come long before the last. */
+	if (*ret_exit == CLI_OK)
+		renew_tokens(run);
 	return 0;
 }
 
@@ -277,29 +386,6 @@ static void set_environment(struct run *run)
 }
 
 /* ---- beside the command ---- */
-
-static void renew_tokens(struct run *run)
-{
-	for (size_t i = 0; i < run->loan_count; i++) {
-		struct loan *loan = &run->loans[i];
-		int code = CLI_OK;
-		int r;
-
-		if (!loan->renew_at_ms || clock_boot_ms() < loan->renew_at_ms)
-			continue;
-		loan->renew_at_ms = clock_boot_ms() + RETRY_MS;
-		r = fetch_loan(run, loan, true, &code);
-		if (child_is_over(run->work.command))
-			return;
-		if (r < 0)
-			fprintf(run->cli->err,
-				"writ: the token for %s was not renewed: %s\n",
-				loan->target, error_message());
-		/* What was denied stays so: it runs out by itself. */
-		if (r == 0 && code != CLI_OK)
-			loan->renew_at_ms = 0;
-	}
-}
 
 static int attend(struct run *run, struct child *child, int *ret_status)
 {

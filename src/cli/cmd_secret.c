@@ -62,6 +62,28 @@ static int take(struct cli *cli, struct client *c, int64_t seconds,
 	}
 }
 
+/* What may be lent has these members. */
+static const char *const fields[] = {
+	"user",	      "password", "host",    "port",	    "database", "role",
+	"validUntil", "token",	  "expires", "certificate", "serial",
+};
+
+/* What is asked for is told once: a name that never can be there is refused
+ * before. */
+static int check_field(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (!name || !strcmp(name, fields[i]))
+			return 0;
+	return error_set(
+		ERR_USAGE,
+		"nothing that is lent has a field '%s', and nothing was "
+		"fetched: a login has user, password, host, port, database, "
+		"role and validUntil, a token has token and expires, a "
+		"certificate has certificate, serial and expires",
+		name);
+}
+
 /* One member alone, for a script: --field password. */
 static int put_field(struct cli *cli, const json_t *secret, const char *name)
 {
@@ -104,6 +126,7 @@ int cmd_request_secret(struct cli *cli)
 	int code;
 
 	TRY(clock_parse_duration(text, &seconds));
+	TRY(check_field(args_text(&cli->args, "field", NULL)));
 	TRY(exchange_open(cli, &c));
 	TRY(take(cli, c, seconds, &a, &code));
 	if (code != CLI_OK)

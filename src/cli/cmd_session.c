@@ -150,10 +150,10 @@ int cmd_whoami(struct cli *cli)
 	json_set_text(who, "expires", json_text(session, "expires", NULL));
 	code = ask_both(cli, session, who);
 	exchange_put(cli, who, whoami_rows, ARRAY_LEN(whoami_rows));
-	if (code == CLI_DENIED)
-		fputs("writ: what is kept here proves nobody any more; people: "
-		      "run 'writ login', agents: give a fresh token "
-		      "(--token-file)\n",
+	if (code == CLI_DENIED) {
+		fputs("writ: what is kept here proves nobody any more\n",
 		      cli->err);
+		exchange_hint(cli, 401);
+	}
 	return code;
 }

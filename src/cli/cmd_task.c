@@ -7,6 +7,7 @@
 #include "cli/exchange.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/returned.h"
 
 static const struct output_column task_rows[] = {
 	{ "Task", "id" },
@@ -71,8 +72,10 @@ int cmd_task_show(struct cli *cli)
 	if (code != CLI_OK)
 		return code;
 	show(cli, &a);
-	if (!cli->json)
-		TRY(delegate_put_children(cli, c, a.json));
+	if (cli->json)
+		return CLI_OK;
+	TRY(delegate_put_children(cli, c, a.json));
+	returned_show(cli, a.json);
 	return CLI_OK;
 }
 

@@ -444,7 +444,7 @@ static const struct command rows[] = {
 	  "Show an exception" },
 	{ "exception", "revoke", cmd_exception_revoke, reason_only, "ID", 1, 1,
 	  "Take an exception back" },
-	{ "run", NULL, cmd_run, run_options, "[--] COMMAND [ARGUMENT...]", 1,
+	{ "run", NULL, cmd_run, run_options, "-- COMMAND [ARGUMENT...]", 1,
 	  ARGS_OPERANDS_MAX,
 	  "Run a command with what it needs lent for its task" },
 	{ "apply", NULL, cmd_apply, apply, "", 0, 0,

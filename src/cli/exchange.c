@@ -92,6 +92,33 @@ static void explain_decision(struct cli *cli, const json_t *decision)
 		explain_line(cli, "policy", json_object_get(policy, "id"));
 }
 
+void exchange_hint(struct cli *cli, long status)
+{
+	const char *from =
+		cli->settings.token ? cli->settings.token_from : NULL;
+
+	if (from)
+		fprintf(cli->err,
+			"  the token of %s was sent; people: %s, and 'writ "
+			"login'%s\n",
+			from,
+			from[0] == '-' ? "leave it out"
+				       : "give --human, or unset it",
+			status == 401 ? "; agents: it must be fresh" : "");
+	else if (status == 401)
+		fputs("  people: run 'writ login'; agents: give a fresh token "
+		      "(--token-file)\n",
+		      cli->err);
+}
+
+/* Whether another identity would help. */
+static bool is_of_caller(const struct client_answer *a)
+{
+	return a->status == 401 ||
+	       (a->status == 403 &&
+		!strcmp(json_text(a->json, "code", ""), "wrong-caller"));
+}
+
 void exchange_explain(struct cli *cli, const struct client_answer *a)
 {
 	const json_t *p = a->json;
@@ -110,21 +137,26 @@ void exchange_explain(struct cli *cli, const struct client_answer *a)
 	json_array_foreach(json_object_get(p, "open"), i, fault)
 		explain_line(cli, "open", fault);
 	explain_decision(cli, json_object_in(p, "decision"));
-	if (a->status == 401)
-		fputs("  people: run 'writ login'; agents: give a fresh token "
-		      "(--token-file)\n",
-		      cli->err);
+	if (is_of_caller(a))
+		exchange_hint(cli, a->status);
 }
 
-/* What we send is made of the command line: where its shape is refused,
- * another command line would help. */
+/* What we send is made of the command line: where its shape is refused, or it
+ * names what there is not, another command line would help. */
+static bool is_usage(const char *code)
+{
+	static const char *const codes[] = { "invalid", "ttl", "evidence",
+					     "target-not-declared" };
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (!strcmp(code, codes[i]))
+			return true;
+	return !strncmp(code, "no-such-", strlen("no-such-"));
+}
+
 static int exit_for(const struct client_answer *a)
 {
-	const char *code = json_text(a->json, "code", "");
-
-	if (a->status == 422 &&
-	    (!strcmp(code, "invalid") || !strcmp(code, "ttl") ||
-	     !strcmp(code, "evidence")))
+	if (a->status == 422 && is_usage(json_text(a->json, "code", "")))
 		return CLI_USAGE;
 	return exchange_exit_for_status(a->status);
 }

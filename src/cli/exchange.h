@@ -42,6 +42,14 @@ MUST_USE int exchange_post(struct cli *cli, struct client *c, const char *path,
 /* Explains a problem document (RFC 9457) on standard error. */
 void exchange_explain(struct cli *cli, const struct client_answer *a);
 
+/*
+ * What to do about a call that proved the wrong caller or none, on standard
+ * error: names the option or variable whose token was sent.
+ *
+ * status: 401 or 403.
+ */
+void exchange_hint(struct cli *cli, long status);
+
 /* The exit code for a status. */
 int exchange_exit_for_status(long status);
 

@@ -194,3 +194,51 @@ void outcome_explain(struct cli *cli, const json_t *request)
 	output_table(cli->out, policies, policy_columns,
 		     ARRAY_LEN(policy_columns));
 }
+
+/* ---- in short ---- */
+
+static void say(struct cli *cli, const char *title, const char *text)
+{
+	CLEANUP(mem_free_p) char *clean = output_clean(text, false);
+
+	if (text)
+		fprintf(cli->err, "  %s: %s\n", title, clean);
+}
+
+static void say_who_denied(struct cli *cli, const json_t *approvals)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(approvals, i, row) {
+		if (!strcmp(json_text(row, "decision", ""), "deny"))
+			say(cli, "denied by", json_text(row, "human", NULL));
+	}
+}
+
+/* Of what was permitted and failed its permission says nothing. */
+static void say_denial(struct cli *cli, const json_t *request)
+{
+	const json_t *decision = json_object_in(request, "decision");
+	const char *because = json_text(decision, "forHuman",
+					json_text(decision, "forAgent", NULL));
+
+	if (strcmp(json_text(request, "state", ""), "denied") != 0)
+		return;
+	/* Of a person's no the outcome has said it. */
+	if (!json_object_in(request, "outcome")) {
+		say(cli, "cause", json_text(decision, "cause", NULL));
+		say(cli, "because", because);
+	}
+	say(cli, "remedy", json_text(decision, "remedy", NULL));
+}
+
+void outcome_say_why(struct cli *cli, const json_t *request)
+{
+	const json_t *outcome = json_object_in(request, "outcome");
+
+	say(cli, "cause", json_text(outcome, "cause", NULL));
+	say(cli, "detail", json_text(outcome, "detail", NULL));
+	say_who_denied(cli, json_array_in(request, "approvals"));
+	say_denial(cli, request);
+}

@@ -18,3 +18,7 @@ void outcome_show(struct cli *cli, const json_t *request);
 
 /* Shows what decided it and why, in the words for people. */
 void outcome_explain(struct cli *cli, const json_t *request);
+
+/* Says on standard error, in some short lines, why it ended other than well:
+ * the outcome's words, those of whoever said no, and those of a denial. */
+void outcome_say_why(struct cli *cli, const json_t *request);

@@ -144,7 +144,7 @@ static int converse(const struct process *p, struct pipes *pipes,
 		if (n < 0 && errno != EINTR)
 			return error_sys("poll");
 		if (n == 0)
-			return error_set(ERR_UNAVAILABLE,
+			return error_set(ERR_REFUSED,
 					 "'%s' did not end in time",
 					 p->argv[0]);
 		if (n > 0 && fds[INPUT].revents)

@@ -17,7 +17,7 @@ struct process {
  * out: its standard output is appended.
  * ret_status: exit status, or 128 + the signal that ended it.
  * Errors: ERR_NOT_FOUND (no such program), ERR_IO, ERR_LIMIT (out is full; it
- * is killed), ERR_UNAVAILABLE (time out).
+ * is killed), ERR_REFUSED (time out).
  */
 MUST_USE int process_run(const struct process *p, struct buf *out,
 			 int *ret_status);

@@ -210,6 +210,7 @@ struct token_source {
 	const char *path;
 	const char *command; /* of the shell */
 	const char *value;
+	const char *name; /* the option or variable that said so, or NULL */
 };
 
 static const char *named(const char *text)
@@ -217,23 +218,49 @@ static const char *named(const char *text)
 	return text && *text ? text : NULL;
 }
 
-/* What the command line says goes before what the environment says. */
+static bool names_person(const struct args *args)
+{
+	return named(args_text(args, "human", NULL)) ||
+	       named(args_text(args, "key", NULL));
+}
+
+static bool find_option(const struct args *args, struct token_source *ret)
+{
+	ret->path = named(args_text(args, "token-file", NULL));
+	ret->command = ret->path
+			       ? NULL
+			       : named(args_text(args, "token-command", NULL));
+	if (ret->path)
+		ret->name = "--token-file";
+	else if (ret->command)
+		ret->name = "--token-command";
+	return ret->name != NULL;
+}
+
+static void find_variable(struct token_source *ret)
+{
+	static const char *const names[] = { "WRIT_TOKEN_FILE",
+					     "WRIT_TOKEN_COMMAND",
+					     "WRIT_TOKEN" };
+	const char **const values[] = { &ret->path, &ret->command,
+					&ret->value };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		*values[i] = named(getenv(names[i]));
+		if (!*values[i])
+			continue;
+		ret->name = names[i];
+		return;
+	}
+}
+
+/* What the command line says goes before what the environment says, also where
+ * it names a person: then the environment's token is not used. */
 static void find_token(const struct args *args, struct token_source *ret)
 {
-	*ret = (struct token_source){
-		.path = named(args_text(args, "token-file", NULL)),
-	};
-	if (ret->path)
-		return;
-	ret->command = named(args_text(args, "token-command", NULL));
-	if (ret->command)
-		return;
-	ret->path = named(getenv("WRIT_TOKEN_FILE"));
-	if (ret->path)
-		return;
-	ret->command = named(getenv("WRIT_TOKEN_COMMAND"));
-	if (!ret->command)
-		ret->value = named(getenv("WRIT_TOKEN"));
+	*ret = (struct token_source){ 0 };
+	if (!find_option(args, ret) && !names_person(args))
+		find_variable(ret);
 }
 
 static int read_token_file(const char *path, struct buf *text)
@@ -251,8 +278,8 @@ static int ask_token_command(const char *command, struct buf *text)
 
 	TRY(process_run(&p, text, &status));
 	if (status != 0)
-		return error_set(ERR_UNAVAILABLE,
-				 "the token command ended with %d", status);
+		return error_set(ERR_REFUSED, "the token command ended with %d",
+				 status);
 	return 0;
 }
 
@@ -284,10 +311,16 @@ int settings_renew_token(const struct args *args, struct settings *s)
 /* A command is run only by who needs the token. */
 static int read_token(const struct args *args, struct settings *s)
 {
-	struct token_source from;
+	struct token_source from = { 0 };
 
+	if (names_person(args) && find_option(args, &from))
+		return error_set(ERR_USAGE,
+				 "%s is an agent's, --human and --key are a "
+				 "person's: give one of them",
+				 from.name);
 	find_token(args, &from);
-	s->has_token = from.path || from.command || from.value;
+	s->token_from = from.name;
+	s->has_token = from.name != NULL;
 	if (!s->has_token || from.command)
 		return 0;
 	return settings_renew_token(args, s);

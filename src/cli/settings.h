@@ -6,7 +6,9 @@
  *   WRIT_URL, WRIT_HUMAN, WRIT_KEY, WRIT_CONFIG, WRIT_TOKEN_FILE,
  *   WRIT_TOKEN_COMMAND, WRIT_TOKEN
  *
- * A token is never taken from the command line, where other users see it.
+ * A token is never taken from the command line, where other users see it.  A
+ * person who is named there (--human, --key) is meant, whatever token the
+ * environment has.
  */
 #pragma once
 
@@ -27,14 +29,16 @@ struct settings {
 	char *ca;	/* CA certificates beside the system's, or NULL */
 	char *token;	/* bearer token of an agent, or NULL; wiped */
 	bool has_token; /* there is a source of one: settings_renew_token() */
-	int64_t timeout_ms; /* of one call */
+	const char *token_from; /* its option or variable, static; or NULL */
+	int64_t timeout_ms;	/* of one call */
 };
 
 /*
  * Gathers settings.  The file may be absent unless it was named.
  *
  * ret_settings: released with settings_clear(), also after an error.
- * Errors: ERR_USAGE (a bad URL or timeout), ERR_SYNTAX (the file, a token that
+ * Errors: ERR_USAGE (a bad URL or timeout, a person and a token at once on the
+ * command line), ERR_SYNTAX (the file, a token that
  * is none), ERR_IO,
  * ERR_NOT_FOUND (a named file), ERR_LIMIT.
  */
@@ -46,7 +50,7 @@ void settings_clear(struct settings *s);
  * Takes the token anew from where it comes from: a file or a command may have a
  * newer one, and a token serves once.
  * Errors: ERR_USAGE (nothing to take it from), ERR_SYNTAX, ERR_IO,
- * ERR_NOT_FOUND, ERR_LIMIT, ERR_UNAVAILABLE (the command failed or took too
+ * ERR_NOT_FOUND, ERR_LIMIT, ERR_REFUSED (the command failed or took too
  * long).
  */
 MUST_USE int settings_renew_token(const struct args *args, struct settings *s);

@@ -579,6 +579,10 @@ void flow_drill(struct flow *f, const char *target, const json_t *signed_form,
 	    !human_is(f, s.human, "administrators")) {
 		answer_problem(reply, ANSWER_DENIED, "may-not-drill",
 			       "Only an administrator drills a target.");
+	} else if (t && t->issues) {
+		answer_problem(reply, ANSWER_CONFLICT, "nothing-to-drill",
+			       "There is nothing to drill: what Writ signs for "
+			       "this target it takes back itself.");
 	} else if (fault || !t || !t->up) {
 		answer_problem(reply, ANSWER_UNAVAILABLE, "unavailable", "%s",
 			       fault ? fault : "The connector is down.");

@@ -225,7 +225,12 @@ def test_a_task_that_is_not_right_is_not_opened(bot):
     assert b"/intent: must be at least 3 bytes" in done.stderr
     done = bot.writ("task", "open", "-c", "nothing", "-i", "new people",
                     "--target", TARGET, "--ttl", "1h")
-    assert done.returncode in (FAILED, DENIED), words(done)
+    ended(done, USAGE)
+    assert b"no-such-class" in done.stderr
+    done = bot.writ("task", "open", "-c", "identity-ops", "-i", "new people",
+                    "--target", "nowhere", "--ttl", "1h")
+    ended(done, USAGE)
+    assert b"no-such-target" in done.stderr
     ended(bot.writ("task", "open", "-c", "identity-ops"), USAGE)
 
 

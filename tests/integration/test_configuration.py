@@ -7,6 +7,8 @@ import shutil
 import signal
 import sqlite3
 import stat
+import subprocess
+import tempfile
 
 import pytest
 
@@ -370,6 +372,85 @@ def test_doctor_names_a_connector_without_a_target(fresh):
     row = told(findings(fresh, home="ada"), "connector", TARGET,
                "no Target of the inventory")
     assert row["state"] == "warning"
+
+
+# Data that are older than the keeper.
+
+
+def test_doctor_tells_data_that_are_older_than_the_keeper(fresh):
+    fresh.start().stop()
+    before = fresh.folder / "before"
+    shutil.copytree(fresh.data, before)
+    fresh.start()
+    fresh.apply(fresh.manifests(), by=("ada",))
+    fresh.stop()
+    found = findings(fresh)
+    assert told(found, "log", "all that the keeper has signed")["state"] == "ok"
+    shutil.rmtree(fresh.data)
+    before.rename(fresh.data)
+    found = findings(fresh)
+    row = told(found, "log", "writd does not start", "the keeper has signed")
+    assert row["state"] == "bad" and "docs/recovery.md" in row["next"]
+    assert not any("starts" in row["what"] for row in found["start"])
+    _, log = start(fresh)
+    leaves, signed = re.search(r"the log has (\d+) leaves, the keeper has "
+                               r"signed (\d+)", log).groups()
+    assert f"{leaves} leaves, the keeper has signed {signed}" in row["what"]
+
+
+def test_doctor_tells_data_that_are_gone_while_the_keeper_is_there(fresh):
+    fresh.start().stop()
+    (fresh.data / "state.db").unlink()
+    row = told(findings(fresh), "log", "has 0 leaves")
+    assert row["state"] == "bad" and "docs/recovery.md" in row["next"]
+
+
+def without_url(*more, **options):
+    """check -> [finding] of doctor, which knows the daemon by its config."""
+    done = subprocess.run(
+        [program("writ"), "doctor", *more, "-o", "json"],
+        stdout=subprocess.PIPE, check=False, **options)
+    return {row["check"]: [row] for row in json.loads(done.stdout)}
+
+
+def test_doctor_before_the_first_start_finds_the_log_whole(fresh):
+    row = told(without_url("--config", fresh.config_path), "log", "0 leaves")
+    assert row["state"] == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a disk of its own")
+def test_doctor_tells_that_there_is_no_room_to_start_with(fresh):
+    mounted = run("mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs",
+                  fresh.data, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        found = without_url("--config", fresh.config_path)
+        (fresh.data / "ballast").touch()
+        later = without_url("--config", fresh.config_path)
+    finally:
+        run("umount", fresh.data)
+    row = told(found, "disk", "wants 32 MiB", "arms nothing")
+    assert row["state"] == "bad"
+    assert "wants" not in later["disk"][0]["what"]
+
+
+def test_doctor_says_what_it_cannot_see_of_another_users_keeper(fresh):
+    """Run as root, the stranger is `nobody`; else a folder that is shut."""
+    fresh.start().stop()
+    root = os.geteuid() == 0
+    if not root:
+        fresh.keeper_folder.chmod(0)
+    with tempfile.TemporaryDirectory() as place:
+        config = shutil.copy(fresh.config_path, place)
+        for path in (place, config):
+            os.chmod(path, 0o755)
+        found = without_url("--config", config, cwd=place, env={"HOME": place},
+                            user="nobody" if root else None)
+    fresh.keeper_folder.chmod(0o700)
+    row = told(found, "keeper", "cannot be read", "not known")
+    assert row["state"] == "warning" and "as the user" in row["next"]
+    assert "log" not in found
 
 
 # Whose daemon it is.

@@ -185,6 +185,12 @@ def test_where_the_log_and_the_report_differ_is_told(world):
             for row in world.shown()["differences"]}
     assert told == {("count", "exec"): (2, 1), ("not-reported", "sftp"): (0, 1),
                     ("not-observed", "shell"): (1, 0)}
+    shown = world.bot.writ("task", "show", world.desk.only_task()["id"])
+    _, words = shown.stdout.decode().split("Differences:\n")
+    assert sorted(words.splitlines()) == [
+        f"  {HOSTS}: exec reported 2 times, observed once",
+        f"  {HOSTS}: sftp observed once, and not reported",
+        f"  {HOSTS}: shell reported once, and not observed"]
 
 
 def test_a_report_that_is_right_differs_in_nothing(world):

@@ -107,13 +107,43 @@ def test_without_an_identity_nothing_is_begun(desk):
 
 def test_a_token_command_that_fails_is_told(desk):
     done = desk.run("true", WRIT_TOKEN_COMMAND="echo lost >&2; exit 3")
-    assert done.returncode != OK and "ended with 3" in done.stderr
+    assert done.returncode == FAILED and "ended with 3" in done.stderr
     assert not desk.tasks()
 
 
-def test_a_task_that_policy_denies_runs_nothing(desk):
+def test_a_target_or_class_that_there_is_not_runs_nothing(desk):
     done = desk.run("echo", "ran", options=("--target", "nowhere"))
-    assert done.returncode != OK and not done.stdout
+    assert done.returncode == USAGE and not done.stdout
+    assert "no-such-target" in done.stderr
+    desk.task_class = "nothing"
+    done = desk.run("echo", "ran")
+    assert done.returncode == USAGE and not done.stdout
+    assert "no-such-class" in done.stderr
+    assert not desk.tasks()
+
+
+def test_a_run_about_no_system_names_the_options_that_say_which(desk):
+    done = desk.run("echo", "ran", options=("--ttl", "30m"))
+    assert done.returncode == USAGE and not done.stdout
+    assert "--with TARGET:ROLE" in done.stderr and "--target" in done.stderr
+    assert not desk.tasks()
+
+
+def test_an_option_of_the_command_without_two_dashes_is_explained(desk):
+    done = subprocess.run(
+        [*desk.words("--target", TARGET), "echo", "hi", "-n"],
+        capture_output=True, text=True, check=False, timeout=60,
+        env=desk.environment)
+    assert done.returncode == USAGE and not done.stdout
+    assert "put -- before 'echo'" in done.stderr
+    assert "See 'writ help run'" in done.stderr
+    assert not desk.tasks()
+
+
+def test_the_same_loan_twice_is_refused(desk):
+    twice = ("--with", "a-database:reader") * 2
+    done = desk.run("true", options=twice)
+    assert done.returncode == USAGE and "stands twice" in done.stderr
     assert not desk.tasks()
 
 

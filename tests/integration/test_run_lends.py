@@ -10,11 +10,13 @@ import pytest
 
 from desk import Desk
 from lending import DATABASE, Lending, prepare
+from harness import wait_until
 from postgres import AVAILABLE, Postgres, Refused, psql
 
 pytestmark = pytest.mark.skipif(not AVAILABLE,
                                 reason="needs an installed PostgreSQL")
 PSQL = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+USAGE, DENIED = 2, 3
 READER = ("--with", f"{DATABASE}:app_reader")
 WRITER = ("--with", f"{DATABASE}:app_writer")
 # What an agent's process needs to take with it after the run, for a test.
@@ -141,6 +143,38 @@ def test_where_people_are_asked_it_says_so_and_waits(desk, world):
     assert (status, out) == (0, "two\n"), err
 
 
+def test_people_are_asked_for_everything_at_once(desk, world):
+    """Neither of the two waits for the other to be signed."""
+    process = desk.start("sh", "-c", 'cat "$PGSERVICEFILE"',
+                         options=(*WRITER, *READER))
+    request, group = waiting(process)
+    asked = world.bot.get("/v1/requests").ok()["requests"]
+    assert sorted((row["resource"], row["state"]) for row in asked) == [
+        ("app_reader", "done"), ("app_writer", "waiting")]
+    # What was ready is taken, though the other still waits.
+    wait_until(lambda: world.leaves("delivered"), "the first to be taken")
+    assert len(world.leaves("delivered")) == 1
+    world.person("bob").approve(request, group).ok()
+    status, out, err = desk.finish(process)
+    assert status == 0, err
+    # Laid out as they were named: the first is the target's.
+    assert [row for row in out.splitlines() if row.startswith("[")] == [
+        f"[{DATABASE}]", f"[{DATABASE}.app_writer]", f"[{DATABASE}.app_reader]"]
+
+
+def test_whoever_says_no_is_told_with_what_was_not_lent(desk, world):
+    process = desk.start("echo", "ran", options=(*READER, *WRITER))
+    request, group = waiting(process)
+    world.person("bob").deny(request, group, reason="not tonight").ok()
+    status, out, err = desk.finish(process)
+    assert status == DENIED and not out
+    assert f"--with {DATABASE}:app_writer was not lent: request {request} " \
+        "is denied" in err
+    assert "denied by: bob" in err and "detail: not tonight" in err
+    assert desk.only_task()["state"] == "completed"
+    assert not lent_logins(world.server)
+
+
 def test_a_signal_while_people_are_asked_ends_the_task(desk):
     process = desk.start("echo", "ran", options=WRITER)
     waiting(process)
@@ -153,6 +187,9 @@ def test_a_signal_while_people_are_asked_ends_the_task(desk):
 def test_a_role_that_is_not_lent_runs_nothing(desk, server):
     done = desk.run("echo", "ran", options=("--with", f"{DATABASE}:postgres"))
     assert done.returncode != 0 and not done.stdout
+    assert re.search(f"--with {DATABASE}:postgres was not lent: request "
+                     "req_[0-9a-f]+ is (denied|failed)\n  [a-z]+: ",
+                     done.stderr), done.stderr
     assert desk.only_task()["state"] == "completed" and not lent_logins(server)
 
 
@@ -166,6 +203,27 @@ def test_what_the_server_saw_is_held_against_what_was_reported(desk):
     assert shown["reported"] == said["effects"]
     (seen,) = shown["observed"]
     assert seen["target"] == DATABASE and seen["account"].startswith("writ_")
+    rows = desk.bot.writ("task", "show", desk.only_task()["id"])
+    rows = rows.stdout.decode().splitlines()
+    assert "Changed: none" in rows
+    for title, column, words in (
+            ("Lent:", "TARGET", (DATABASE, "app_reader", "completed")),
+            ("Reported:", "TARGET", (DATABASE, "SELECT", "1")),
+            ("Observed:", "TARGET", (DATABASE, "complete"))):
+        at = rows.index(title)
+        assert rows[at + 1].startswith(column)
+        assert all(word in rows[at + 2] for word in words), rows
+    assert any(row.startswith("Differences:") for row in rows)
+
+
+def test_what_is_not_known_of_a_loan_does_not_use_it_up(desk, world):
+    task = world.open_task()
+    done = world.ask(task).ok(200)
+    wrong = desk.bot.writ("request", "secret", done["id"], "--field", "nope")
+    assert wrong.returncode == USAGE and b"validUntil" in wrong.stderr
+    right = desk.bot.writ("request", "secret", done["id"], "--field", "user")
+    assert right.returncode == 0 and right.stdout.startswith(b"writ_")
+    world.bot.complete(task).ok(200)
 
 
 def test_the_secret_is_in_no_file_outside_of_memory(desk, world):

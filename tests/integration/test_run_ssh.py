@@ -1,5 +1,7 @@
 """writ run with what Writ signs itself: a real ssh and sshd, a real ssh-agent,
 and access tokens that are replaced while the command runs."""
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -175,3 +177,33 @@ def test_a_token_that_waits_for_people_holds_up_no_end(authority):
     assert status == 3 and "was not renewed" not in err, err
     assert desk.only_task()["state"] == "completed"
     assert not waiting()
+
+
+def test_two_that_wait_are_both_asked_for_before_either_is_signed(
+        make_authority):
+    rules = [{"match": {"resource": f"reports:{name}"}, "tier": 2,
+              "sensitivity": 1} for name in ("write", "list")]
+    authority = issuing.found(
+        make_authority(config_changes=issuing.OAUTH),
+        change=issuing.manifests(API, classification=rules))
+    desk = Desk(authority, task_class="lending", targets=(
+        "--with", f"{API}:reports:write", "--with", f"{API}:reports:list"))
+    process = desk.start("sh", "-c", 'cat "$WRIT_TOKEN_FILE_REPORTS_API"')
+
+    def waiting():
+        rows = {row["resource"]: row["id"] for row in desk.bot.get(
+            "/v1/requests").ok()["requests"] if row["state"] == "waiting"}
+        return rows if len(rows) == 2 else None
+
+    asked = wait_until(waiting, "people to be asked for both")
+    # The second first: which is laid out first does not hang on that.
+    for name in ("reports:list", "reports:write"):
+        authority.human("bob").approve(asked[name], "iam-approvers").ok()
+    status, token, err = desk.finish(process)
+    assert status == 0, err
+    for name in asked:
+        assert f"--with {API}:{name}: {asked[name]} waits for approval" in err
+    body = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert claims["scope"] == "reports:write"
+    assert desk.only_task()["state"] == "completed"

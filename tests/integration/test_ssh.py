@@ -305,3 +305,12 @@ class Fake:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+
+def test_there_is_nothing_to_drill_where_writ_signs(authority):
+    refused = authority.human("ada").drill(HOSTS)
+    assert refused.status == 409, refused.body
+    assert refused.body["code"] == "nothing-to-drill"
+    assert "takes back itself" in refused.body["detail"]
+    denied = authority.human("bob").drill(HOSTS)
+    assert denied.status == 403, denied.body

@@ -181,6 +181,42 @@ def test_a_log_that_is_not_there_is_told(world):
     assert world.connector.call("check")["ok"] is True
 
 
+def check_of(folder, config):
+    path = folder / "connector.yaml"
+    path.write_text(config)
+    return harness.run(harness.program("writ-connect-sshd"), "--check", path,
+                       check=False)
+
+
+def test_the_check_warns_of_a_log_that_is_not_there(tmp_path):
+    log = tmp_path / "auth.log"
+    done = check_of(tmp_path, f"target: build-hosts\nlog: {log}\n")
+    said = done.stderr.decode()
+    assert done.returncode == 0, said
+    assert "level=warning" in said and "file-missing" in said
+    assert "member=log" in said and str(log) in said
+    log.touch()
+    done = check_of(tmp_path, f"target: build-hosts\nlog: {log}\n")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_changes_nothing_takes_no_drill(tmp_path):
+    done = check_of(tmp_path, "target: build-hosts\nlog: /x\ndrill:\n"
+                    "  resource: deploy\n  parameters: {}\n")
+    said = done.stderr.decode()
+    assert done.returncode == 1
+    assert "3:1: drill: there is nothing to drill" in said
+
+
+def test_the_check_tells_all_that_is_left_to_fill_in(tmp_path):
+    done = check_of(tmp_path, 'target: build-hosts\nlog: "@LOG@"\n'
+                    'authority: { vkey: "@VKEY@", state: "/x/@STATE@" }\n')
+    said = done.stderr.decode()
+    assert done.returncode == 1
+    for name in ("log: '@LOG@'", "vkey: '@VKEY@'", "state: '@STATE@'"):
+        assert f"{name} is to be filled in" in said, said
+
+
 def test_without_whole_nothing_is_complete(tmp_path):
     world = World(tmp_path, whole=False)
     assert world.seen(login(1, 4021)) == (["login"], False)

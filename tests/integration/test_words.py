@@ -51,6 +51,25 @@ def test_whoami_says_that_a_token_is_refused(here):
         "accepted"
 
 
+def test_a_person_who_is_named_is_not_taken_for_the_environments_agent(here):
+    ada, bot = here.human("ada"), here.agent("hr-bot")
+    ended(ada.writ("login"), OK)
+    ended(ada.writ("approval", "list", env={"WRIT_TOKEN": bot.token()}), OK)
+    both = ada.writ("approval", "list", "--token-command", "true")
+    assert "--token-command" in ended(both, USAGE) + both.stderr.decode()
+
+
+@pytest.mark.parametrize("token", ["good", "none"])
+def test_a_refusal_names_the_variable_whose_token_was_sent(here, token):
+    sent = here.agent("hr-bot").token() if token == "good" else "a.b.c"
+    done = here.writ("approval", "list", env={"WRIT_TOKEN": sent})
+    ended(done, DENIED)
+    said = done.stderr.decode()
+    assert "(403)" in said if token == "good" else "(401)" in said
+    assert "token of WRIT_TOKEN was sent" in said and "--human" in said
+    assert sent not in said
+
+
 def test_whoami_does_not_call_good_what_nobody_was_asked_about(tmp_path):
     done = harness.run(
         program("writ"), "--url", "http://127.0.0.1:1", "whoami", check=False,

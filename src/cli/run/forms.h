@@ -43,7 +43,7 @@ struct lent {
  *
  * secret: of the loan: its members say which form it is.
  * Errors: ERR_SYNTAX (not a form that is known, or something in it that the
- * files cannot hold), ERR_UNAVAILABLE, ERR_IO.
+ * files cannot hold), ERR_REFUSED, ERR_IO.
  */
 MUST_USE int forms_add(struct forms *f, const struct lent *lent,
 		       const json_t *secret);

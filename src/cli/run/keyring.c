@@ -36,7 +36,7 @@ static int run(const char *const *argv, struct buf *out)
 
 	TRY(process_run(&p, out, &status));
 	if (status != 0)
-		return error_set(ERR_UNAVAILABLE, "%s ended with %d", argv[0],
+		return error_set(ERR_REFUSED, "%s ended with %d", argv[0],
 				 status);
 	return 0;
 }
@@ -55,7 +55,7 @@ static int wait_for_agent(struct keyring *k, int from)
 	if (k->agent > 1)
 		return 0;
 	k->agent = 0;
-	return error_set(ERR_UNAVAILABLE, "ssh-agent does not start");
+	return error_set(ERR_REFUSED, "ssh-agent does not start");
 }
 
 /*

@@ -12,7 +12,7 @@ struct keyring;
 
 /* Starts ssh-agent and makes a key (Ed25519).
  * Errors: ERR_NOT_FOUND (OpenSSH's client programs are not there),
- * ERR_UNAVAILABLE, ERR_IO. */
+ * ERR_REFUSED, ERR_IO. */
 MUST_USE int keyring_open(struct scratch *scratch,
 			  struct keyring **ret_keyring);
 /* Ends the agent, and with it the key. */
@@ -25,6 +25,6 @@ const char *keyring_public(const struct keyring *k);
 const char *keyring_socket(const struct keyring *k);
 
 /* Hands a certificate (its line) with the key to the agent, which forgets it
- * after so many seconds.  Errors: ERR_UNAVAILABLE, ERR_IO. */
+ * after so many seconds.  Errors: ERR_REFUSED, ERR_IO. */
 MUST_USE int keyring_add(struct keyring *k, const char *certificate,
 			 int64_t life_s);

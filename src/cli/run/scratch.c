@@ -115,7 +115,7 @@ int scratch_open(struct scratch **ret_scratch)
 	const char *base = find_base();
 
 	if (!base)
-		return error_set(ERR_UNAVAILABLE,
+		return error_set(ERR_REFUSED,
 				 "there is no folder in memory for what is "
 				 "lent: $XDG_RUNTIME_DIR or /dev/shm must be a "
 				 "tmpfs that you may write to");

@@ -15,7 +15,7 @@ struct scratch;
  * Makes one below $XDG_RUNTIME_DIR, else /dev/shm, whichever is a tmpfs.  Those
  * that dead processes of this user left are removed.
  *
- * Errors: ERR_UNAVAILABLE (neither is in memory), ERR_IO.
+ * Errors: ERR_REFUSED (neither is in memory), ERR_IO.
  */
 MUST_USE int scratch_open(struct scratch **ret_scratch);
 /* Removes it with all that is in it.  NULL is allowed. */

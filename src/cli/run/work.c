@@ -6,10 +6,6 @@
 #include "cli/exchange.h"
 #include "cli/outcome.h"
 
-enum {
-	STEP_S = 8, /* of one call that waits: the lease goes on between */
-};
-
 static const char stopped[] = "stopped by a signal";
 
 /* The next call goes with a token that has not served, if there is one. */
@@ -137,18 +133,27 @@ int work_target(struct work *w, const char *target, json_t **ret_target,
 	return 0;
 }
 
-/* Says once whom it waits for. */
-static void say_waiting(struct work *w, const json_t *request, bool *said)
+void work_ask_clear(struct work_ask *ask)
 {
-	const json_t *groups = json_object_get(request, "waitingFor");
+	json_decref(TAKE(ask->request));
+}
+
+bool work_ask_is_open(const struct work_ask *ask)
+{
+	return outcome_is_open(json_text(ask->request, "state", ""));
+}
+
+void work_ask_say(struct work *w, struct work_ask *ask)
+{
+	const json_t *groups = json_object_get(ask->request, "waitingFor");
 	const char *group;
 	json_t *count;
 
-	if (*said || !json_object_size(groups))
+	if (ask->said || !json_object_size(groups))
 		return;
-	*said = true;
-	fprintf(w->cli->err, "writ: %s waits for approval by",
-		json_text(request, "id", "?"));
+	ask->said = true;
+	fprintf(w->cli->err, "writ: --with %s: %s waits for approval by",
+		ask->what, json_text(ask->request, "id", "?"));
 	json_object_foreach((json_t *)(uintptr_t)groups, group, count)
 		fprintf(w->cli->err, " %s", group);
 	fputs("\n", w->cli->err);
@@ -164,73 +169,105 @@ static const char *why_not(struct work *w)
 	return w->over;
 }
 
-/* The request as it is after at most some seconds more. */
-static int look_again(struct work *w, const char *id, struct client_answer *a,
-		      int *ret_exit)
+/* The calls before have said what the authority answered. */
+static void say_not_lent(struct work *w, const struct work_ask *ask)
 {
-	CLEANUP(mem_free_p) char *suffix = mem_format("?wait=%d", STEP_S);
-	CLEANUP(mem_free_p)
-	char *path = exchange_path("/v1/requests", id, suffix);
-	struct client_call call = { .method = "GET",
-				    .path = path,
-				    .wait_ms = STEP_S * 1000 };
+	const char *id = json_text(ask->request, "id", NULL);
 
-	work_renew(w);
-	client_answer_clear(a);
-	TRY(fresh_token(w));
-	return exchange_call(w->cli, w->client, &call, a, ret_exit);
+	if (id)
+		fprintf(w->cli->err,
+			"writ: --with %s was not lent: request %s is %s\n",
+			ask->what, id, json_text(ask->request, "state", "?"));
+	else
+		fprintf(w->cli->err, "writ: --with %s was not lent\n",
+			ask->what);
 }
 
-static int wait_for_end(struct work *w, struct client_answer *a, int *ret_exit)
+/* Keeps what was answered; one that has ended other than well is the end. */
+static void note(struct work *w, struct work_ask *ask,
+		 const struct client_answer *a, int *ret_exit)
 {
-	CLEANUP(mem_free_p) char *id = mem_str(json_text(a->json, "id", ""));
-	bool said = false;
+	json_t *inner = json_object_in(a->json, "request");
 
-	while (*ret_exit == CLI_OK &&
-	       outcome_is_open(json_text(a->json, "state", ""))) {
-		if (why_not(w))
-			return error_set(ERR_UNAVAILABLE, "%s", why_not(w));
-		say_waiting(w, a->json, &said);
-		TRY(look_again(w, id, a, ret_exit));
+	if (*ret_exit == CLI_OK || inner) {
+		work_ask_clear(ask);
+		ask->request = json_incref(inner ? inner : a->json);
 	}
-	return 0;
+	if (*ret_exit == CLI_OK && work_ask_is_open(ask))
+		return;
+	if (*ret_exit == CLI_OK)
+		*ret_exit = outcome_exit(json_text(ask->request, "state", ""));
+	if (*ret_exit == CLI_OK)
+		return;
+	say_not_lent(w, ask);
+	outcome_say_why(w->cli, ask->request);
 }
 
-static int fetch(struct work *w, const char *id, json_t **ret_loan,
+int work_ask_for(struct work *w, struct work_ask *ask, const json_t *body,
 		 int *ret_exit)
 {
 	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
 	CLEANUP(mem_free_p)
-	char *path = exchange_path("/v1/requests", id, "/secret");
+	char *path = mem_format("/v1/requests?wait=%d", WORK_STEP_S);
+
+	if (why_not(w))
+		return error_set(ERR_UNAVAILABLE, "%s", why_not(w));
+	work_renew(w);
+	TRY(post(w, path, body, WORK_STEP_S * 1000, &a, ret_exit));
+	note(w, ask, &a, ret_exit);
+	return 0;
+}
+
+int work_ask_again(struct work *w, struct work_ask *ask, int wait_s,
+		   int *ret_exit)
+{
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p) char *suffix = mem_format("?wait=%d", wait_s);
+	CLEANUP(mem_free_p)
+	char *path = exchange_path("/v1/requests",
+				   json_text(ask->request, "id", ""), suffix);
+	struct client_call call = { .method = "GET",
+				    .path = path,
+				    .wait_ms = wait_s * 1000 };
+
+	if (!work_ask_is_open(ask))
+		return 0;
+	if (why_not(w))
+		return error_set(ERR_UNAVAILABLE, "%s", why_not(w));
+	work_ask_say(w, ask);
+	work_renew(w);
+	TRY(fresh_token(w));
+	TRY(exchange_call(w->cli, w->client, &call, &a, ret_exit));
+	note(w, ask, &a, ret_exit);
+	return 0;
+}
+
+int work_take(struct work *w, const struct work_ask *ask, json_t **ret_loan,
+	      int *ret_exit)
+{
+	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
+	CLEANUP(mem_free_p)
+	char *path = exchange_path(
+		"/v1/requests", json_text(ask->request, "id", ""), "/secret");
 
 	TRY(fresh_token(w));
 	TRY(exchange_ask(w->cli, w->client, path, NULL, &a, ret_exit));
+	if (*ret_exit != CLI_OK)
+		say_not_lent(w, ask);
 	*ret_loan = json_incref(a.json);
 	mem_wipe(a.body.data, a.body.len);
 	return 0;
 }
 
-int work_lend(struct work *w, const json_t *body, json_t **ret_loan,
-	      int *ret_exit)
+int work_lend(struct work *w, const char *what, const json_t *body,
+	      json_t **ret_loan, int *ret_exit)
 {
-	char path[64];
-	CLEANUP(client_answer_clear) struct client_answer a = { 0 };
-	const char *state;
+	CLEANUP(work_ask_clear) struct work_ask ask = { .what = what };
 
-	snprintf(path, sizeof(path), "/v1/requests?wait=%d", STEP_S);
-	TRY(post(w, path, body, STEP_S * 1000, &a, ret_exit));
-	TRY(wait_for_end(w, &a, ret_exit));
-	if (*ret_exit != CLI_OK) {
-		if (json_object_in(a.json, "request"))
-			outcome_explain(w->cli,
-					json_object_in(a.json, "request"));
+	TRY(work_ask_for(w, &ask, body, ret_exit));
+	while (*ret_exit == CLI_OK && work_ask_is_open(&ask))
+		TRY(work_ask_again(w, &ask, WORK_STEP_S, ret_exit));
+	if (*ret_exit != CLI_OK)
 		return 0;
-	}
-	state = json_text(a.json, "state", "");
-	if (strcmp(state, "done") != 0) {
-		*ret_exit = outcome_exit(state);
-		outcome_explain(w->cli, a.json);
-		return 0;
-	}
-	return fetch(w, json_text(a.json, "id", ""), ret_loan, ret_exit);
+	return work_take(w, &ask, ret_loan, ret_exit);
 }

@@ -10,6 +10,7 @@
 #include "cli/run/child.h"
 
 enum {
+	WORK_STEP_S = 8, /* of one call that waits: the lease goes on between */
 	WORK_LEASE_S = 30,
 	WORK_RENEW_MS = 10 * 1000, /* between renewals */
 };
@@ -39,14 +40,48 @@ void work_renew(struct work *w);
 MUST_USE int work_target(struct work *w, const char *target,
 			 json_t **ret_target, int *ret_exit);
 
+/* One credential that is asked for. */
+struct work_ask {
+	const char *what; /* as it is named to people; borrowed */
+	json_t *request;  /* owned: as it was last seen; NULL: not yet asked */
+	bool said;	  /* whom it waits for */
+};
+void work_ask_clear(struct work_ask *ask);
+
+/* Whether it waits for its end. */
+bool work_ask_is_open(const struct work_ask *ask);
+
 /*
- * Asks for a credential, waits while people are asked, as long as the task
- * lives and the command, if there is one, runs, and fetches it.
+ * Asks for a credential; returns when people are asked, or it has ended.
+ * Whatever keeps it from being lent, here and in what follows, is said on
+ * standard error with its name and the id of its request, and sets ret_exit.
+ * Here and there: ERR_UNAVAILABLE when to go on is of no use any more, since
+ * the task is over, the command has ended, or a signal came.
  *
+ * body: as POST /v1/requests takes it.
+ */
+MUST_USE int work_ask_for(struct work *w, struct work_ask *ask,
+			  const json_t *body, int *ret_exit);
+
+/* Says once whom it waits for, if it does. */
+void work_ask_say(struct work *w, struct work_ask *ask);
+
+/*
+ * Says whom it waits for, and looks again at one that is open after at
+ * most so many seconds.
+ */
+MUST_USE int work_ask_again(struct work *w, struct work_ask *ask, int wait_s,
+			    int *ret_exit);
+
+/* Fetches what one that is not open lent.
  * ret_loan: owned: {"request", "grant", "expires", "secret"}; json_wipe() it.
  */
-MUST_USE int work_lend(struct work *w, const json_t *body, json_t **ret_loan,
-		       int *ret_exit);
+MUST_USE int work_take(struct work *w, const struct work_ask *ask,
+		       json_t **ret_loan, int *ret_exit);
+
+/* All of that for one credential. */
+MUST_USE int work_lend(struct work *w, const char *what, const json_t *body,
+		       json_t **ret_loan, int *ret_exit);
 
 /* Posts what the command says it did: {"effects": [...]}. */
 MUST_USE int work_report(struct work *w, const json_t *effects, int *ret_exit);

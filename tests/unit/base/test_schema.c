@@ -221,6 +221,34 @@ static void a_value_from_yaml_has_line_and_column(void **state UNUSED)
 		      "9:5: specs[0].mode=must be one of fast|slow;");
 }
 
+static char *faults_of_yaml(const char *yaml)
+{
+	CLEANUP(yaml_places_free_p) struct yaml_places *places = NULL;
+	CLEANUP(json_put_p) json_t *documents = NULL;
+	CLEANUP(json_put_p) json_t *faults = NULL;
+
+	assert_int_equal(yaml_parse(slice_str(yaml), &documents, &places), 0);
+	schema_check(rows, json_array_get(documents, 0), places, &faults);
+	return as_text(faults);
+}
+
+static void all_that_is_to_be_filled_in_is_told_at_once(void **state UNUSED)
+{
+	CLEANUP(mem_free_p)
+	char *blank = faults_of_yaml("name: a\nlong: \"a/@STATE_FILE@\"\n"
+				     "lines: \"@KEY@\"\n");
+	CLEANUP(mem_free_p)
+	char *other = faults_of_yaml("name: a\nlong: \"a@b.example @ @@\"\n"
+				     "lines: \"ann@X, bob@y@, @Z\"\n");
+
+	assert_non_null(strstr(blank, "2:1: long='@STATE_FILE@' is to be "
+				      "filled in;"));
+	assert_non_null(strstr(blank, "3:1: lines='@KEY@' is to be"));
+	assert_string_equal(other, "");
+	/* What was taken before stays readable. */
+	expect("{\"name\":\"a\",\"lines\":\"@KEY@\"}", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +261,7 @@ int main(void)
 		cmocka_unit_test(default_limits_hold),
 		cmocka_unit_test(the_number_of_faults_is_limited),
 		cmocka_unit_test(a_value_from_yaml_has_line_and_column),
+		cmocka_unit_test(all_that_is_to_be_filled_in_is_told_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

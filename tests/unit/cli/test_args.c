@@ -70,6 +70,19 @@ static void two_dashes_end_the_options(void **state UNUSED)
 	assert_string_equal(args_operand(&a, 0), "--yes");
 }
 
+static void
+an_option_behind_another_programs_name_is_explained(void **state UNUSED)
+{
+	struct args a;
+
+	assert_int_equal(PARSE(&a, "run", "echo", "hi", "-n"), ERR_SYNTAX);
+	assert_non_null(strstr(error_message(), "put -- before 'echo'"));
+	assert_int_equal(PARSE(&a, "run", "-n", "echo"), ERR_SYNTAX);
+	assert_null(strstr(error_message(), "put --"));
+	assert_int_equal(PARSE(&a, "task", "show", "tsk_1", "-n"), ERR_SYNTAX);
+	assert_null(strstr(error_message(), "put --"));
+}
+
 static void a_required_option_that_is_missing_is_named(void **state UNUSED)
 {
 	struct args a;
@@ -173,6 +186,8 @@ int main(void)
 		cmocka_unit_test(all_ways_to_write_an_option_mean_the_same),
 		cmocka_unit_test(a_value_may_look_like_an_option),
 		cmocka_unit_test(two_dashes_end_the_options),
+		cmocka_unit_test(
+			an_option_behind_another_programs_name_is_explained),
 		cmocka_unit_test(a_required_option_that_is_missing_is_named),
 		cmocka_unit_test(help_needs_nothing_else),
 		cmocka_unit_test(an_option_of_another_command_is_refused),

@@ -464,6 +464,34 @@ static void what_was_lent_is_told_as_a_whole_or_one_of_it(void **state UNUSED)
 	assert_null(strstr(none.err, "hidden"));
 }
 
+static void
+a_field_that_nothing_has_is_refused_before_the_call(void **state UNUSED)
+{
+	struct run r;
+
+	authority.last[0] = '\0';
+	r = (struct run)RUN("", "request", "secret", "req_1", "--field",
+			    "nope");
+	assert_int_equal(r.code, CLI_USAGE);
+	assert_non_null(strstr(r.err, "'nope'"));
+	assert_string_equal(authority.last, "");
+	run_clear(&r);
+}
+
+static void a_fault_names_the_help_of_its_noun(void **state UNUSED)
+{
+	CLEANUP(run_clear) struct run task = RUN("", "task", "--nonsense");
+	CLEANUP(run_clear) struct run verb = RUN("", "task");
+	CLEANUP(run_clear) struct run none = RUN("", "nonsense");
+
+	assert_int_equal(task.code, CLI_USAGE);
+	assert_non_null(strstr(task.err, "See 'writ help task'."));
+	assert_int_equal(verb.code, CLI_USAGE);
+	assert_non_null(strstr(verb.err, "See 'writ help task'."));
+	assert_int_equal(none.code, CLI_USAGE);
+	assert_non_null(strstr(none.err, "See 'writ help'."));
+}
+
 static void what_waits_for_people_is_not_told_yet(void **state UNUSED)
 {
 	struct run r;
@@ -759,6 +787,8 @@ int main(void)
 		TEST(a_denial_ends_with_three_and_shows_the_request),
 		TEST(waiting_returns_when_the_request_has_ended),
 		TEST(what_was_lent_is_told_as_a_whole_or_one_of_it),
+		TEST(a_field_that_nothing_has_is_refused_before_the_call),
+		TEST(a_fault_names_the_help_of_its_noun),
 		TEST(what_waits_for_people_is_not_told_yet),
 		TEST(ending_a_grant_signs_for_this_one),
 		TEST(a_key_that_would_add_a_header_is_refused),

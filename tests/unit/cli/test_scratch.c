@@ -209,7 +209,7 @@ static void where_nothing_is_in_memory_there_is_none(void **state UNUSED)
 	struct scratch *s = NULL;
 
 	nothing_is_writable = true;
-	assert_int_equal(scratch_open(&s), ERR_UNAVAILABLE);
+	assert_int_equal(scratch_open(&s), ERR_REFUSED);
 	nothing_is_writable = false;
 	assert_null(s);
 	assert_non_null(strstr(error_message(), "tmpfs"));

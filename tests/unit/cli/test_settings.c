@@ -118,6 +118,67 @@ static void a_token_comes_from_a_file_or_the_environment(void **state UNUSED)
 	unsetenv("WRIT_TOKEN");
 }
 
+static void a_person_on_the_command_line_beats_a_token_of_the_environment(
+	void **state UNUSED)
+{
+	static const char *const names[] = { "WRIT_TOKEN", "WRIT_TOKEN_FILE",
+					     "WRIT_TOKEN_COMMAND" };
+	CLEANUP(mem_free_p) char *path = fixture_path("token");
+
+	fixture_write("token", "e.y.J\n");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		CLEANUP(settings_clear) struct settings a = { 0 };
+		CLEANUP(settings_clear) struct settings b = { 0 };
+		CLEANUP(settings_clear) struct settings c = { 0 };
+
+		setenv(names[i], path, 1);
+		assert_int_equal(LOAD(&a), 0);
+		assert_true(a.has_token);
+		assert_string_equal(a.token_from, names[i]);
+		assert_int_equal(LOAD(&b, "--human", "ada"), 0);
+		assert_false(b.has_token);
+		assert_null(b.token);
+		assert_null(b.token_from);
+		assert_int_equal(LOAD(&c, "--key", "id"), 0);
+		assert_false(c.has_token);
+		unsetenv(names[i]);
+	}
+}
+
+static void a_person_of_the_environment_does_not(void **state UNUSED)
+{
+	CLEANUP(settings_clear) struct settings s = { 0 };
+
+	setenv("WRIT_HUMAN", "ada", 1);
+	setenv("WRIT_TOKEN", "t", 1);
+	assert_int_equal(LOAD(&s), 0);
+	assert_string_equal(s.token, "t");
+	unsetenv("WRIT_TOKEN");
+	unsetenv("WRIT_HUMAN");
+}
+
+static void
+a_person_and_a_token_on_one_command_line_are_refused(void **state UNUSED)
+{
+	CLEANUP(settings_clear) struct settings a = { 0 };
+	CLEANUP(settings_clear) struct settings b = { 0 };
+	CLEANUP(settings_clear) struct settings c = { 0 };
+	CLEANUP(mem_free_p) char *path = fixture_path("token");
+
+	assert_int_equal(LOAD(&a, "--token-file", path, "--human", "ada"),
+			 ERR_USAGE);
+	assert_non_null(strstr(error_message(), "--token-file"));
+	assert_int_equal(LOAD(&b, "--token-command", "true", "--key", "id"),
+			 ERR_USAGE);
+	/* Of the environment only what is not said anew counts. */
+	setenv("WRIT_TOKEN", "t", 1);
+	fixture_write("token", "e.y.J\n");
+	assert_int_equal(LOAD(&c, "--token-file", path), 0);
+	assert_string_equal(c.token, "e.y.J");
+	assert_string_equal(c.token_from, "--token-file");
+	unsetenv("WRIT_TOKEN");
+}
+
 static void a_token_that_would_add_a_header_is_refused(void **state UNUSED)
 {
 	CLEANUP(settings_clear) struct settings s = { 0 };
@@ -149,6 +210,11 @@ int main(void)
 		cmocka_unit_test(a_mistake_in_the_file_is_named_with_its_place),
 		cmocka_unit_test(no_file_is_no_fault_unless_it_was_named),
 		cmocka_unit_test(a_token_comes_from_a_file_or_the_environment),
+		cmocka_unit_test(
+			a_person_on_the_command_line_beats_a_token_of_the_environment),
+		cmocka_unit_test(a_person_of_the_environment_does_not),
+		cmocka_unit_test(
+			a_person_and_a_token_on_one_command_line_are_refused),
 		cmocka_unit_test(a_token_that_would_add_a_header_is_refused),
 	};
 

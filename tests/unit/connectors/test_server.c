@@ -357,6 +357,32 @@ static void only_a_kind_without_effects_may_be_told_so(void **state UNUSED)
 	assert_non_null(strstr(error_message(), "2:"));
 }
 
+static void what_changes_nothing_has_nothing_to_drill(void **state UNUSED)
+{
+	static const struct connector_action none[] = { { NULL } };
+	static const struct connector_info reads = {
+		.kind = "reader",
+		.version = "1",
+		.actions = none,
+		.config = rows,
+	};
+	static const struct connector_ops ops = OPS(&reads);
+	static const char drill[] = "target: t\n"
+				    "drill: {resource: r, parameters: {}}\n";
+
+	server_close(&server);
+	assert_int_equal(open_with(&ops, drill), ERR_SYNTAX);
+	assert_non_null(strstr(error_message(), "2:1: drill: there is nothing "
+						"to drill"));
+	server_close(&server);
+	assert_int_equal(open_with(&ops, "target: t\ndrills: []\n"),
+			 ERR_SYNTAX);
+	server_close(&server);
+	assert_int_equal(open_with(&strict_ops, drill), 0);
+	server_close(&server);
+	assert_int_equal(open_with(&ops, "target: t\n"), 0);
+}
+
 enum { TOGETHER = 3 };
 
 /* The answers to what came in together, in their order. */
@@ -607,6 +633,7 @@ int main(void)
 		TEST(what_is_not_in_the_tables_never_reaches_the_kind),
 		TEST(an_order_is_verified_unless_told_otherwise),
 		TEST(only_a_kind_without_effects_may_be_told_so),
+		TEST(what_changes_nothing_has_nothing_to_drill),
 		TEST(orders_that_came_together_share_one_sync),
 		TEST(orders_that_cannot_be_written_down_are_all_refused),
 		TEST(what_came_together_is_answered_in_order_whatever_it_is),
